@@ -1,0 +1,53 @@
+# Everything a developer or a user types. `make help` lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.setup
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run verify gradcheck mutants test test-full lint format bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gradient-ninja needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(SETUP) ## Make .venv with the pinned dependencies; does nothing when it is done
+
+run: verify ## The main job on the shipped word list: for now, the proof that every gradient is right
+
+verify: setup ## The lecture's 26 rows against autograd, then exercises 2 and 3 and the gap
+	$(BIN)/python -m ninja verify
+
+gradcheck: setup ## Every rule against central differences and torch.autograd.gradcheck
+	$(BIN)/python -m ninja gradcheck
+
+mutants: setup ## Every known mistake, and which check catches it
+	$(BIN)/python -m ninja mutants
+
+test: lint ## Style, types, layers and the fast tests
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
+
+test-full: setup ## The slow proofs
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+lint: setup ## Ruff, basedpyright (strict on ninja/), import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: setup ## Let ruff fix and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## The performance claims: ratios within one run
+	$(BIN)/python benchmarks/step.py
+
+clean: ## Remove what was made, the environment too
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist outputs reports

@@ -1,0 +1,28 @@
+"""The faults that a user can mend, each told in one line."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class NinjaError(ValueError):
+    """A fault of the input, told to the user in one line."""
+
+
+class DataError(NinjaError):
+    """A fault of the word list, or of words that do not fit the vocabulary."""
+
+
+class ShapeError(NinjaError):
+    """Tensors whose shapes do not fit; nothing is broadcast to make them."""
+
+
+class ConfigError(NinjaError):
+    """A fault of a configuration value; the message names its key."""
+
+
+def nearest(key: str, given: object, known: Iterable[str]) -> str:
+    """The refusal of an unknown name: what there is, and which was probably meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(given), names, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{key}: unknown name {str(given)!r}, choose from {', '.join(names)}{hint}"
