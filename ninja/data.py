@@ -1,0 +1,281 @@
+"""From a word list to minibatches: vocabulary, splits and sliding contexts as in makemore."""
+
+import hashlib
+import random
+import reprlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ninja.errors import ConfigError, DataError
+
+END = "."  # the token before the first and after the last character of a word; its index is 0
+
+
+def _shipped(package: Path) -> Path:
+    """Return the shipped word list: inside an installed `package`, else beside it in a clone."""
+    # The package's own file comes first: site-packages/data could be anybody's.
+    inside = package / "names.txt"
+    return inside if inside.exists() else package.parent / "data" / "names.txt"
+
+
+NAMES: Path = _shipped(Path(__file__).resolve().parent)
+"""The shipped word list (see data/README.md)."""
+
+
+# --- the word list ------------------------------------------------------------------------------
+
+
+def read_words(path: str | Path) -> tuple[str, ...]:
+    """Read the words of a UTF-8 text file, one a line, in the file's order.
+
+    A byte order mark, CRLF line ends and blank lines are tolerated. Raises DataError, in one line
+    that names the file, when it cannot be read, is not such text, holds no word, or holds a word
+    with a `.` (reserved for the start/end token), whitespace or a control character.
+    """
+    return _parse(_read(path), path)
+
+
+def _read(path: str | Path) -> bytes:
+    name = repr(str(path))
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(
+            f"{name}: no such file: give data.path a UTF-8 text file with one word a line"
+        ) from None
+    except IsADirectoryError:
+        raise DataError(f"{name}: a directory: give data.path the word list inside it") from None
+    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
+        why = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"{name}: cannot be read ({why}): give data.path a readable text file"
+        ) from None
+
+
+def _parse(raw: bytes, path: str | Path) -> tuple[str, ...]:
+    name = repr(str(path))
+    if (nul := raw.find(b"\0")) >= 0:
+        raise DataError(
+            f"{name}, line {_line(raw, nul)}: a NUL character, so binary or UTF-16: "
+            "give data.path plain UTF-8 text with one word a line"
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts from after the mark, and names in `object` the bytes it counts in.
+        raise DataError(
+            f"{name}, line {_line(error.object, error.start)}: not UTF-8 "
+            f"(byte 0x{error.object[error.start]:02x}): save the file as UTF-8"
+        ) from None
+    words: list[str] = []
+    # Not splitlines(), which also splits at form feeds and other characters that are faults here.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip(" \t\r"):
+            continue
+        word = line.removesuffix("\r")
+        if fault := _fault(word):
+            raise DataError(f"{name}, line {number}: the word {reprlib.repr(word)} {fault}")
+        words.append(word)
+    if not words:
+        what = "holds only blank lines" if raw else "is empty"
+        raise DataError(f"{name}: {what}: give data.path a file with one word a line")
+    return tuple(words)
+
+
+def _line(raw: bytes, position: int) -> int:
+    return raw.count(b"\n", 0, position) + 1
+
+
+def _fault(word: str) -> str | None:
+    """Say what is wrong with a word and what would be right, or None."""
+    if word.isprintable() and END not in word and " " not in word:
+        return None  # nearly every word, told at the speed of C
+    for character in word:
+        if character == END:
+            return "has a '.', which is reserved for the start/end token: remove it"
+        if character.isspace():
+            return f"has whitespace ({character!a}): write one word a line, nothing around it"
+        # A byte order mark inside the text comes from joining files and would be a letter unseen.
+        if unicodedata.category(character) == "Cc" or character == "\ufeff":
+            return f"has a control character ({character!a}): remove it"
+    return None
+
+
+# --- vocabulary and splits ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters of the words, sorted, after the start/end token `.` at index 0.
+
+    Raises DataError when `characters` does not begin with `.`, or holds something twice or
+    something that is not one character.
+    """
+
+    characters: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse characters that would not make `encode` and `decode` each other's inverse."""
+        single = all(len(character) == 1 for character in self.characters)
+        distinct = len(set(self.characters)) == len(self.characters)
+        if self.characters[:1] != (END,) or not single or not distinct:
+            raise DataError(
+                f"a vocabulary of {reprlib.repr(self.characters)}: "
+                "give '.' first, then single characters, each once"
+            )
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> "Vocabulary":
+        """Return the vocabulary of `words`. Raises DataError for a word with a `.`."""
+        seen = {character for word in words for character in word}
+        if END in seen:
+            raise DataError(
+                "a word has a '.', which is reserved for the start/end token: remove it"
+            )
+        return cls((END, *sorted(seen)))
+
+    @property
+    def size(self) -> int:
+        """How many characters there are, the start/end token included."""
+        return len(self.characters)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {character: index for index, character in enumerate(self.characters)}
+
+    def encode(self, word: str) -> list[int]:
+        """Return one index per character. Raises DataError for one outside the vocabulary."""
+        try:
+            return [self._index[character] for character in word]
+        except KeyError as error:
+            raise _outside(str(error.args[0]), self) from None
+
+    def decode(self, indices: Iterable[int]) -> str:
+        """Return the characters at `indices`. Raises DataError for one outside 0 to size - 1."""
+        chosen = list(indices)
+        for index in chosen:
+            if not 0 <= index < self.size:
+                raise DataError(
+                    f"index {index} is outside the vocabulary: give 0 to {self.size - 1}"
+                )
+        return "".join(self.characters[index] for index in chosen)
+
+
+def _outside(character: str, vocabulary: Vocabulary) -> DataError:
+    return DataError(
+        f"the character {character!a} is outside the vocabulary of {vocabulary.size} "
+        "characters: use only characters that occur in the word list"
+    )
+
+
+def split(
+    words: Sequence[str], seed: int = 42
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the training (80 %), validation (10 %) and test (10 %) words of a shuffled copy.
+
+    The order is the lecture's `random.seed(seed); random.shuffle(words)`. Raises DataError when
+    one of the three would be empty.
+    """
+    shuffled = list(words)
+    random.Random(seed).shuffle(shuffled)
+    bounds = (0, int(0.8 * len(shuffled)), int(0.9 * len(shuffled)), len(shuffled))
+    train, validation, test = (tuple(shuffled[low:high]) for low, high in pairwise(bounds))
+    if not (train and validation and test):
+        raise DataError(
+            f"too few words to split into training, validation and test: {len(shuffled)} given; "
+            "10 words are always enough"
+        )
+    return train, validation, test
+
+
+# --- examples -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)  # tensors have no truth value, so two of these have no ==
+class Examples:
+    """What the network sees and what it should say next.
+
+    `contexts` is int64 (N, block_size), the characters before; `targets` is int64 (N,).
+    """
+
+    contexts: torch.Tensor
+    targets: torch.Tensor
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.targets)
+
+
+def examples(words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> Examples:
+    """Return makemore's sliding contexts: one example per character and one per end of word.
+
+    N is the number of characters plus the number of words; contexts are int64 (N, block_size),
+    filled with 0 before a word's first character, and targets int64 (N,). Raises ConfigError for
+    a `block_size` below 1, DataError for a character outside the vocabulary.
+    """
+    _check_block_size(block_size)
+    lengths = np.fromiter((len(word) + 1 for word in words), np.int64, len(words))
+    starts = np.cumsum(lengths) - lengths
+    text = "".join(word + END for word in words)
+    targets = _indices(text, vocabulary)
+    position = np.arange(len(text)) - np.repeat(starts, lengths)  # within its word
+    contexts = np.zeros((len(text), block_size), np.int64)
+    for back in range(1, min(block_size, len(text)) + 1):  # the character `back` places before
+        inside = position[back:] >= back
+        contexts[back:, block_size - back] = np.where(inside, targets[:-back], 0)
+    return Examples(torch.as_tensor(contexts), torch.as_tensor(targets))
+
+
+def _check_block_size(block_size: int) -> None:
+    if block_size < 1:
+        raise ConfigError(f"data.block_size={block_size}: give a whole number, 1 or more")
+
+
+def _indices(text: str, vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """Return the vocabulary's index of each character of `text`, int64 (len(text),)."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    known = np.array([ord(character) for character in vocabulary.characters], "<u4")
+    order = np.argsort(known)
+    place = np.searchsorted(known, codes, sorter=order).clip(max=len(known) - 1)
+    found = order[place].astype(np.int64)
+    wrong = np.flatnonzero(known[found] != codes)
+    if wrong.size:
+        raise _outside(text[wrong[0]], vocabulary)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The examples of a word list; `sha256` is that of the file's bytes."""
+
+    vocabulary: Vocabulary
+    train: Examples
+    validation: Examples
+    test: Examples
+    sha256: str
+
+
+def load(path: str | Path = NAMES, block_size: int = 3) -> Dataset:
+    """Read a word list and return its vocabulary (of all words) and split, as in the lecture.
+
+    Raises DataError as `read_words` and `split` do, always naming the file, and ConfigError for a
+    `block_size` below 1.
+    """
+    _check_block_size(block_size)
+    raw = _read(path)  # once, so that the hash is that of the words
+    words = _parse(raw, path)
+    vocabulary = Vocabulary.of(words)
+    try:
+        parts = split(words)
+    except DataError as error:
+        raise DataError(f"{str(path)!r}: {error}") from None
+    train, validation, test = (examples(part, vocabulary, block_size) for part in parts)
+    return Dataset(vocabulary, train, validation, test, hashlib.sha256(raw).hexdigest())
