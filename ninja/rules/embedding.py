@@ -1,0 +1,57 @@
+"""The embedding: a table whose rows are looked up by token."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ninja.errors import ShapeError
+from ninja.rules.base import Rule
+from ninja.types import Shape, Tensors
+
+
+@dataclass(frozen=True)
+class Embedding(Rule):
+    """emb = C[tokens].  ``(..., V, E)[(..., B, T)]`` → ``(..., B, T, E)``, folded to rows.
+
+    The output y is emb with the positions folded into the rows, ``(..., B·T, E)``.
+
+    A lookup copies row v of C to every place where token v stands, and a copy's backward is a sum::
+
+        dC_v = Σ over (b, t) with tokens_bt = v of demb_bt
+
+    so a token that occurs ten times adds up ten deltas (``=`` instead of ``+=`` would keep one).
+    Source: makemore part 4, exercise 1.
+    """
+
+    vocab_size: int
+    n_embd: int
+
+    def shapes(self) -> dict[str, Shape]:
+        """C is (vocab_size, n_embd)."""
+        return {"C": (self.vocab_size, self.n_embd)}
+
+    def forward(self, params: Tensors, tokens: Tensor) -> Tensors:
+        """Tokens are (..., B, T) int64, with the leading dimensions of C.
+
+        Raises:
+            ShapeError: the leading dimensions of the tokens are not those of the table.
+        """
+        C = params["C"]
+        lead = C.shape[:-2]
+        if tokens.shape[:-2] != lead:
+            raise ShapeError(f"tokens {tuple(tokens.shape)} do not fit the table {tuple(C.shape)}")
+        rows = tokens
+        if lead:  # replica r's table starts at row r·V of the flattened stack
+            starts = torch.arange(lead.numel(), device=C.device) * self.vocab_size
+            rows = tokens + starts.view(*lead, 1, 1)
+        rows = rows.reshape(-1)
+        emb = C.reshape(-1, self.n_embd).index_select(0, rows).view(*tokens.shape, self.n_embd)
+        return {"rows": rows, "emb": emb, "y": emb.flatten(-3, -2)}
+
+    def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[tuple[()], Tensors]:
+        """Dy is (..., B·T, E). Tokens are integers: no delta goes further back."""
+        demb = dy.view_as(saved["emb"])
+        dC = torch.zeros_like(params["C"])
+        dC.view(-1, self.n_embd).index_add_(0, saved["rows"], demb.reshape(-1, self.n_embd))
+        return (), {"emb": demb, "C": dC}
