@@ -25,6 +25,8 @@ class Row:
         exact: all bits are equal.
         approx: `torch.allclose` with its default tolerances.
         maxdiff: the largest absolute difference; not a number where a delta is not.
+        size: the largest reference delta of the tensor.
+        scale: what a difference is measured by, the largest reference delta around the tensor.
     """
 
     name: str
@@ -32,25 +34,47 @@ class Row:
     exact: bool
     approx: bool
     maxdiff: float
+    size: float
+    scale: float
 
     @property
     def wrong(self) -> bool:
-        """Not even close."""
-        return not self.approx
+        """Neither close nor within rounding of the deltas around it.
+
+        `torch.allclose` alone cries wolf: its absolute tolerance knows no scale, so that a large
+        gradient's rounding on an element near zero fails it.
+        """
+        return not self.approx and not self.maxdiff <= WRONG * self.scale
 
 
-def compare(name: str, tensor: Tensor, delta: Tensor, reference: Tensor) -> Row:
-    """Compare a delta with its reference; a shape that differs is wrong, never broadcast."""
-    shape = tuple(tensor.shape)
-    if delta.shape != tensor.shape or reference.shape != tensor.shape:
-        return Row(name, shape, exact=False, approx=False, maxdiff=float("nan"))
+def compare(
+    name: str, tensor: Tensor, delta: Tensor, reference: Tensor, scale: float | None = None
+) -> Row:
+    """Compare a delta with its reference; a shape that differs is wrong, never broadcast.
+
+    Args:
+        name: of the tensor.
+        tensor: whose deltas they are.
+        delta: in question.
+        reference: what it should be.
+        scale: the largest delta around it; by default the reference's own.
+    """
+    fits = delta.shape == tensor.shape == reference.shape
+    size = largest(reference)
     return Row(
         name,
-        shape,
-        exact=torch.equal(delta, reference),
-        approx=torch.allclose(delta, reference),
-        maxdiff=(delta - reference).abs().max().item() if delta.numel() else 0.0,
+        tuple(tensor.shape),
+        exact=fits and torch.equal(delta, reference),
+        approx=fits and torch.allclose(delta, reference),
+        maxdiff=largest(delta - reference) if fits else float("nan"),
+        size=size,
+        scale=size if scale is None else scale,
     )
+
+
+def largest(tensor: Tensor) -> float:
+    """The largest absolute value; 0 of nothing."""
+    return tensor.abs().max().item() if tensor.numel() else 0.0
 
 
 def gap(deltas: Deltas, reference: Deltas, params: Params, lead: int = 0) -> Tensor:

@@ -12,9 +12,20 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from ninja.errors import ConfigError
 from ninja.types import Shape
 
 Scheme = Literal["raw", "kaiming", "xavier", "orthogonal"]
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what a generator cannot be seeded with.
+
+    Raises:
+        ConfigError: the seed is not from 0 to 2^63 - 2.
+    """
+    if not 0 <= seed < 2**63 - 1:
+        raise ConfigError(f"seed: {seed} is out of range, it must be from 0 to 2^63 - 2")
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,12 @@ class Generators:
 
     @classmethod
     def of(cls, seed: int) -> "Generators":
-        """Both from one seed; they do not share a stream."""
+        """Both from one seed; they do not share a stream.
+
+        Raises:
+            ConfigError: the seed is out of range.
+        """
+        check_seed(seed)
         return cls(Generator().manual_seed(seed), Generator().manual_seed(seed + 1))
 
 

@@ -120,6 +120,10 @@ class BatchNormEvaluation(Rule):
         """Those of the training rule."""
         return self.training.shapes()
 
+    def buffers(self) -> dict[str, tuple[Shape, float]]:
+        """Those of the training rule, which it reads and leaves as they are."""
+        return self.training.buffers()
+
     def deviation_inv(self, params: Tensors) -> Tensor:
         """1/√(running_var + eps), or 1/running_std. (..., 1, F)."""
         if self.training.running_statistic == "std":

@@ -53,5 +53,6 @@ class Embedding(Rule):
         """Dy is (..., B·T, E). Tokens are integers: no delta goes further back."""
         demb = dy.view_as(saved["emb"])
         dC = torch.zeros_like(params["C"])
-        dC.view(-1, self.n_embd).index_add_(0, saved["rows"], demb.reshape(-1, self.n_embd))
+        arriving = demb.reshape(-1, self.n_embd)
+        dC.view(-1, self.n_embd).index_put_((saved["rows"],), arriving, accumulate=True)
         return (), {"emb": demb, "C": dC}

@@ -80,7 +80,7 @@ class CrossEntropy(Rule):
         counts, counts_sum_inv, probs = saved["counts"], saved["counts_sum_inv"], saved["probs"]
         index, argmax = saved["index"], saved["argmax"]
         # loss = -logprobs[targets].mean()
-        share = -dy[..., None, None] / probs.shape[-2]
+        share = -dy.view(*dy.shape, 1, 1) / probs.shape[-2]
         dlogprobs = torch.zeros_like(probs).scatter_(-1, index, share.expand(index.shape))
         # logprobs = probs.log()
         dprobs = dlogprobs / probs
@@ -110,7 +110,7 @@ class CrossEntropy(Rule):
     def backward_fused(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
         """Dlogits = (probs − one-hot(targets))·dy/N."""
         probs, index = saved["probs"], saved["index"]
-        share = dy[..., None, None] * (1 / probs.shape[-2])
+        share = dy.view(*dy.shape, 1, 1) * (1 / probs.shape[-2])
         return (probs * share).scatter_add_(-1, index, (-share).expand(index.shape)), {}
 
 
@@ -137,11 +137,11 @@ class MeanSquaredError(Rule):
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
         """Dy is (...)."""
         diff = saved["diff"]
-        ddiff2 = (dy[..., None, None] / (diff.shape[-2] * diff.shape[-1])).expand_as(diff)
+        ddiff2 = (dy.view(*dy.shape, 1, 1) / (diff.shape[-2] * diff.shape[-1])).expand_as(diff)
         ddiff = ddiff2 * (2 * diff)
         return ddiff, {"diff2": ddiff2, "diff": ddiff}
 
     def backward_fused(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
         """Dy is (...)."""
         diff = saved["diff"]
-        return diff * (dy[..., None, None] * (2 / (diff.shape[-2] * diff.shape[-1]))), {}
+        return diff * (dy.view(*dy.shape, 1, 1) * (2 / (diff.shape[-2] * diff.shape[-1]))), {}

@@ -1,0 +1,43 @@
+"""``python -m ninja COMMAND``: the parser, and what every command does with a fault.
+
+Exit codes: 0, all is right; 1, a gradient is wrong; 2, the command or its input is.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import ninja
+from ninja.commands import gradcheck, mutants, verify
+from ninja.errors import ConfigError, NinjaError
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave it to `main` to print."""
+        raise ConfigError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    parser = _Parser(prog="python -m ninja", description=ninja.__doc__)
+    version = f"gradient-ninja {ninja.__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (verify, gradcheck, mutants):
+        command.add(commands)
+    try:
+        options = parser.parse_args(arguments)
+        code = options.run(options)
+        sys.stdout.flush()
+    except NinjaError as error:
+        print(f"ninja: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, head perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

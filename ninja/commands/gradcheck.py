@@ -1,0 +1,86 @@
+"""``python -m ninja gradcheck``."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ninja.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ninja.gradcheck import RuleCheck
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "gradcheck", help="compare every rule with central differences, in float64"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--seed", type=int, default=0, help="of the random point (0)")
+    parser.add_argument("--stack", type=int, metavar="R", help="R points as one stack")
+    parser.add_argument("--json", action="store_true", help="print an object, not a table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 1 when a rule is wrong."""
+    from ninja.cases import cases
+    from ninja.gradcheck import check_rule
+    from ninja.init import check_seed
+
+    check_seed(options.seed)
+    if options.stack is not None and options.stack < 1:
+        raise ConfigError(f"--stack: {options.stack} is out of range, it must be at least 1")
+    lead = () if options.stack is None else (options.stack,)
+    checks = [check_rule(name, case, options.seed, lead) for name, case in cases().items()]
+    if options.json:
+        print(
+            json.dumps({"rules": [_object(check) for pair in checks for check in pair]}, indent=1)
+        )
+    else:
+        _print(checks)
+    return int(not all(check.passed for pair in checks for check in pair))
+
+
+def _object(check: "RuleCheck") -> dict[str, Any]:
+    return {
+        "rule": check.rule,
+        "form": _form(check),
+        "max_error": check.max_error,
+        "wrong": check.wrong,
+        "torch_gradcheck": check.torch_agrees,
+        "passed": check.passed,
+    }
+
+
+def _form(check: "RuleCheck") -> str:
+    return "closed form" if check.fused else "step by step"
+
+
+def _print(checks: Sequence[tuple["RuleCheck", "RuleCheck"]]) -> None:
+    """Each rule's largest error in both forms, and what torch's own check says."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("rule", no_wrap=True)
+    table.add_column("step by step", justify="right")
+    table.add_column("closed form", justify="right")
+    table.add_column("torch")
+    for pair in checks:
+        errors = [f"{check.max_error:.1e}" if not check.wrong else "wrong" for check in pair]
+        agrees = "pass" if all(check.torch_agrees for check in pair) else "wrong"
+        passed = all(check.passed for check in pair)
+        table.add_row(pair[0].rule, *errors, agrees, style=None if passed else "red")
+    console = Console(highlight=False)
+    console.print(
+        "Largest error of each rule against central differences in float64, and "
+        "torch.autograd.gradcheck"
+    )
+    console.print(table)
+    every = [check for pair in checks for check in pair]
+    for check in every:
+        for tensor, reason in check.wrong.items():
+            line = f"{check.rule}, {_form(check)}, delta of {tensor}: {reason}"
+            console.print(line, markup=False)
+    console.print(f"{sum(check.passed for check in every)} of {len(every)} pass")

@@ -1,0 +1,198 @@
+"""Gradients against central differences: (f(x + eps) − f(x − eps))/(2 eps), element by element."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from ninja.cases import Case, Point
+from ninja.errors import ConfigError
+from ninja.types import Shape
+
+Array = TypeVar("Array", Tensor, NDArray[Any])
+
+RTOL = 1e-5
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """The outcome of `gradient_check`; true when it passed.
+
+    Attributes:
+        passed: every element is within the tolerance.
+        max_error: the largest absolute difference.
+        where: index of that element; None when the shapes differ.
+        numerical: the central differences, float64, in x's shape.
+        reason: what is wrong, in a line; empty when nothing is.
+    """
+
+    passed: bool
+    max_error: float
+    where: tuple[int, ...] | None
+    numerical: NDArray[np.float64]
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        """So that ``assert gradient_check(...)`` reads as it should."""
+        return self.passed
+
+
+def gradient_check(
+    f: Callable[[Array], Any], x: Array, dx_analytical: Any, eps: float = 1e-5
+) -> GradientCheck:
+    """Compare an analytical gradient of f at x with the numerical one.
+
+    In float64 whatever x is: in float32 the rounding of f alone, divided by 2 eps, would drown a
+    wrong gradient. An element passes when it differs by at most 1e-5 of itself, plus 1e-6 of the
+    largest element and the rounding of f.
+
+    Args:
+        f: takes an array like x and returns one number; must work in float64.
+        x: numpy array or tensor of floating point.
+        dx_analytical: ∂f/∂x, array or tensor of exactly x's shape.
+        eps: half the step.
+
+    Raises:
+        ConfigError: x is not floating point, eps is not above 0, or f does not return one number
+            in float64.
+    """
+    if not eps > 0:
+        raise ConfigError(f"eps: {eps!r} is no step, give a number above 0, such as 1e-5")
+    point = _array(x)
+    if not np.issubdtype(np.asarray(point).dtype, np.floating):
+        raise ConfigError(f"x: {point.dtype} has no gradient, give floating point")
+    analytical = _array(dx_analytical).astype(np.float64)
+    point = point.astype(np.float64)
+    numerical, size = _central_differences(f, x, point, eps)
+    if analytical.shape != point.shape:
+        reason = f"the gradient has shape {analytical.shape}, and x {point.shape}"
+        return GradientCheck(False, float("nan"), None, numerical, reason)
+    if not point.size:
+        return GradientCheck(True, 0.0, None, numerical)
+    error = np.abs(analytical - numerical)
+    magnitude = np.maximum(np.abs(analytical), np.abs(numerical))
+    rounding = 100 * np.finfo(np.float64).eps * size / eps
+    allowed = RTOL * magnitude + 1e-6 * np.abs(numerical).max() + rounding
+    wrong = ~(error <= allowed)  # so written, not a number is wrong
+    worst = np.unravel_index(int(np.argmax(np.where(wrong, error - allowed, -1.0))), error.shape)
+    where = tuple(int(i) for i in worst) if wrong.any() else _index(int(error.argmax()), error)
+    reason = ""
+    if wrong.any():
+        reason = f"at {where} it is {analytical[where]:.9g}, and numerically {numerical[where]:.9g}"
+    return GradientCheck(not wrong.any(), float(error.max()), where, numerical, reason)
+
+
+def _index(flat: int, array: NDArray[np.float64]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(flat, array.shape))
+
+
+def _array(x: Any) -> NDArray[Any]:
+    return x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _central_differences(
+    f: Callable[[Any], Any], x: Any, point: NDArray[np.float64], eps: float
+) -> tuple[NDArray[np.float64], float]:
+    """The numerical gradient, and |f| for the size of its rounding."""
+
+    def value(at: NDArray[np.float64]) -> float:
+        given = torch.tensor(at, device=x.device) if isinstance(x, Tensor) else at.copy()
+        try:
+            made = _array(f(given))
+        except (RuntimeError, TypeError) as error:
+            raise ConfigError(
+                f"f: fails on a float64 argument ({str(error).splitlines()[0]})"
+            ) from error
+        if made.size != 1:
+            raise ConfigError(f"f: must return one number, and returned shape {made.shape}")
+        return float(made.reshape(()))
+
+    numerical = np.zeros_like(point)
+    for index in np.ndindex(point.shape):
+        here = point[index]
+        point[index] = above = here + eps
+        f_above = value(point)
+        point[index] = below = here - eps
+        f_below = value(point)
+        point[index] = here
+        numerical[index] = (f_above - f_below) / (above - below)
+    return numerical, abs(value(point))
+
+
+@dataclass(frozen=True)
+class RuleCheck:
+    """One rule's backward, in one of its two forms, against differences.
+
+    Attributes:
+        rule: name of the case.
+        fused: the closed form, or step by step.
+        max_error: largest absolute difference of any input or parameter.
+        wrong: what `gradient_check` refused, by name, with the reason.
+        torch_agrees: what `torch.autograd.gradcheck` said.
+    """
+
+    rule: str
+    fused: bool
+    max_error: float
+    wrong: dict[str, str]
+    torch_agrees: bool
+
+    @property
+    def passed(self) -> bool:
+        """Both checks passed."""
+        return not self.wrong and self.torch_agrees
+
+
+def check_rule(name: str, case: Case, seed: int, lead: Shape = ()) -> tuple[RuleCheck, RuleCheck]:
+    """Check a rule step by step and in closed form, in float64, at a random point."""
+    point = case.draw(Generator().manual_seed(seed), lead)
+    return _check(name, point, fused=False), _check(name, point, fused=True)
+
+
+def _check(name: str, point: Point, *, fused: bool) -> RuleCheck:
+    free = point.free
+    deltas = point.pull_back(free, point.dy, fused=fused)
+
+    def along(key: str) -> GradientCheck:
+        def f(tensor: Tensor) -> Tensor:
+            return (point.forward(free | {key: tensor})["y"] * point.dy).sum()
+
+        return gradient_check(f, free[key], deltas[key])
+
+    checks = {key: along(key) for key in free}
+    return RuleCheck(
+        name,
+        fused,
+        max(check.max_error for check in checks.values()),
+        {key: check.reason for key, check in checks.items() if not check},
+        _torch_gradcheck(point, fused=fused),
+    )
+
+
+class _ByHand(torch.autograd.Function):
+    """A rule as torch sees it: our forward and our backward, autograd between others only."""
+
+    @staticmethod
+    def forward(ctx: Any, point: Point, fused: bool, *tensors: Tensor) -> Tensor:
+        ctx.point, ctx.fused = point, fused
+        ctx.save_for_backward(*tensors)
+        # a copy, where the rule hands its input through: torch wants an output of its own
+        return point.forward(dict(zip(point.free, tensors, strict=True)))["y"].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *dys: Tensor) -> Any:
+        free = dict(zip(ctx.point.free, ctx.saved_tensors, strict=True))
+        deltas = ctx.point.pull_back(free, dys[0], fused=ctx.fused)
+        return None, None, *(deltas[name] for name in free)
+
+
+def _torch_gradcheck(point: Point, *, fused: bool) -> bool:
+    def f(*tensors: Tensor) -> Any:
+        return _ByHand.apply(point, fused, *tensors)
+
+    tensors = [tensor.clone().requires_grad_() for tensor in point.free.values()]
+    return torch.autograd.gradcheck(f, tensors, raise_exception=False)
