@@ -1,5 +1,6 @@
 """When two gradients agree: bit for bit, closely, and over a whole network."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,8 @@ class Row:
         `torch.allclose` alone cries wolf: its absolute tolerance knows no scale, so that a large
         gradient's rounding on an element near zero fails it.
         """
-        return not self.approx and not self.maxdiff <= WRONG * self.scale
+        rounding = math.isfinite(self.maxdiff) and self.maxdiff <= WRONG * self.scale
+        return not self.approx and not rounding
 
 
 def compare(
@@ -97,7 +99,11 @@ def gap(deltas: Deltas, reference: Deltas, params: Params, lead: int = 0) -> Ten
     correct = [reference[node][name].flatten(lead) for node, name in names]
     given = [deltas[node][name].flatten(lead) for node, name in names]
     whole = torch.cat(correct, dim=-1)
-    distance, size = (torch.cat(given, dim=-1) - whole).norm(dim=-1), whole.norm(dim=-1)
+    distance = torch.cat(given, dim=-1) - whole
+    # Sums of squares overflow and underflow long before the gradients do.
+    unit = whole.abs().amax(-1, keepdim=True)
+    unit = torch.where(unit == 0, torch.ones_like(unit), unit)
+    distance, size = ((part / unit).norm(dim=-1) for part in (distance, whole))
     return torch.where(distance == 0, distance, distance / size)
 
 

@@ -4,7 +4,8 @@ A wrong value raises `ConfigError` with one line that names the key, what was gi
 be right.
 """
 
-from dataclasses import dataclass, field, is_dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -44,7 +45,8 @@ class InitConfig:
     Attributes:
         scheme: of the hidden weights.
         gain: of the hidden weights: a number, a fraction ("5/3") or an activation's name.
-        bias_std: standard deviation of every bias of a linear layer.
+        bias_std: standard deviation of every bias of a linear layer; none for zeros that draw
+            nothing, while 0.0 draws and multiplies by 0, as the lecture does in part 3.
         output_scheme: of the last linear layer's weight.
         output_scale: gain of the output: of the last γ if there is a norm after the last linear
             layer, of that layer's weight otherwise.
@@ -53,7 +55,7 @@ class InitConfig:
 
     scheme: Scheme = "kaiming"
     gain: float | str = "5/3"
-    bias_std: float = 0.0
+    bias_std: float | None = None
     output_scheme: Scheme = "kaiming"
     output_scale: float = 1.0
     norm_std: float = 0.0
@@ -88,7 +90,7 @@ class NormConfig:
 class NetworkConfig:
     """A network and the contexts it reads."""
 
-    block_size: int = 3
+    block_size: int = field(default=3, metadata={"key": "data.block_size"})
     model: ModelConfig = field(default_factory=ModelConfig)
     init: InitConfig = field(default_factory=InitConfig)
     norm: NormConfig = field(default_factory=NormConfig)
@@ -103,10 +105,10 @@ def gain_value(gain: float | str) -> float:
     known = activations()
     if isinstance(gain, str) and gain in known:
         return known[gain].gain
-    try:
-        value = float(Fraction(gain))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        value = -1.0
+    value = -1.0
+    if type(gain) in (int, float, str):  # not a bool, which is an int
+        with suppress(ValueError, ZeroDivisionError, OverflowError):
+            value = float(Fraction(gain))
     if value < 0:
         raise ConfigError(
             f"init.gain: {gain!r} is not a gain, give a number ≥ 0, a fraction such as 5/3, "
@@ -117,17 +119,22 @@ def gain_value(gain: float | str) -> float:
 
 def _check_types(config: Any, prefix: str = "") -> None:
     """Every field has its declared type; an int is a good float, a bool is neither."""
-    for name, hint in get_type_hints(type(config)).items():
-        key, value = f"{prefix}{name}", getattr(config, name)
+    hints = get_type_hints(type(config))
+    for item in fields(config):
+        key = item.metadata.get("key", f"{prefix}{item.name}")
+        hint, value = hints[item.name], getattr(config, item.name)
         if is_dataclass(value):
             _check_types(value, f"{key}.")
         elif get_origin(hint) is Literal:
             if value not in get_args(hint):
                 raise ConfigError(nearest(key, value, get_args(hint)))
-        elif hint in (int, bool, str, float):
-            good = (int, float) if hint is float else hint
-            if not isinstance(value, good) or (isinstance(value, bool) and hint is not bool):
-                raise ConfigError(f"{key}: {value!r} is not of type {hint.__name__}")
+        elif key != "init.gain":  # a number or a word: `gain_value` knows
+            allowed = get_args(hint) or (hint,)
+            if float in allowed:
+                allowed += (int,)
+            if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
+                kind = getattr(hint, "__name__", str(hint).replace("None", "null"))
+                raise ConfigError(f"{key}: {value!r} is not of type {kind}")
 
 
 def _check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
@@ -149,7 +156,7 @@ def check(config: NetworkConfig) -> None:
         _check_range(f"model.{name}", getattr(model, name), 1)
     _check_range("model.consecutive", model.consecutive, 0)
     for name in ("bias_std", "output_scale", "norm_std"):
-        _check_range(f"init.{name}", getattr(init, name), 0, 1e9)
+        _check_range(f"init.{name}", getattr(init, name) or 0, 0, 1e9)
     _check_range("norm.eps", norm.eps, 0, 1)
     _check_range("norm.momentum", norm.momentum, 0, 1)
     gain_value(init.gain)

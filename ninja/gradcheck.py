@@ -73,13 +73,12 @@ def gradient_check(
         return GradientCheck(False, float("nan"), None, numerical, reason)
     if not point.size:
         return GradientCheck(True, 0.0, None, numerical)
-    error = np.abs(analytical - numerical)
+    error = np.abs(np.where(np.isfinite(analytical), analytical, np.inf) - numerical)
     magnitude = np.maximum(np.abs(analytical), np.abs(numerical))
     rounding = 100 * np.finfo(np.float64).eps * size / eps
     allowed = RTOL * magnitude + 1e-6 * np.abs(numerical).max() + rounding
-    wrong = ~(error <= allowed)  # so written, not a number is wrong
-    worst = np.unravel_index(int(np.argmax(np.where(wrong, error - allowed, -1.0))), error.shape)
-    where = tuple(int(i) for i in worst) if wrong.any() else _index(int(error.argmax()), error)
+    wrong = ~(np.isfinite(error) & (error <= allowed))
+    where = _index(int(np.argmax(np.where(wrong, error, -1.0) if wrong.any() else error)), error)
     reason = ""
     if wrong.any():
         reason = f"at {where} it is {analytical[where]:.9g}, and numerically {numerical[where]:.9g}"
@@ -91,7 +90,11 @@ def _index(flat: int, array: NDArray[np.float64]) -> tuple[int, ...]:
 
 
 def _array(x: Any) -> NDArray[Any]:
-    return x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+    if isinstance(x, Tensor):
+        x = x.detach().cpu()
+        # numpy has no bfloat16
+        return (x.double() if x.dtype == torch.bfloat16 else x).numpy()
+    return np.asarray(x)
 
 
 def _central_differences(
@@ -107,6 +110,8 @@ def _central_differences(
             raise ConfigError(
                 f"f: fails on a float64 argument ({str(error).splitlines()[0]})"
             ) from error
+        if made.dtype.name in ("float16", "float32"):
+            raise ConfigError(f"f: must compute in float64, and returned {made.dtype}")
         if made.size != 1:
             raise ConfigError(f"f: must return one number, and returned shape {made.shape}")
         return float(made.reshape(()))

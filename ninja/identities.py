@@ -63,8 +63,14 @@ def _differ(a: Tensor, b: Tensor) -> float:
     """‖a − b‖ over the larger norm; a shape that differs is as far as can be."""
     if a.shape != b.shape:
         return float("inf")
-    size = max(a.norm().item(), b.norm().item())
-    return (a - b).norm().item() / size if size else 0.0
+    return _relative((a - b).norm().item(), max(a.norm().item(), b.norm().item()))
+
+
+def _relative(distance: float, size: float) -> float:
+    """0 of nothing; infinity where there is a distance and nothing to measure it by."""
+    if distance == 0:
+        return 0.0
+    return distance / size if size else float("inf")
 
 
 def _sum(a: Tensor, b: Tensor) -> Tensor:
@@ -110,6 +116,8 @@ def _mirror(
 def _cross_entropy(point: Point, saved: Tensors, deltas: Tensors) -> dict[str, float]:
     """A row's pushes and pulls cancel, and the pull at the target is what is missing there."""
     dlogits, index, probs = deltas["x0"], saved["index"], saved["probs"]
+    if dlogits.shape != probs.shape:
+        return {"dlogits has the shape of the logits": float("inf")}
     share = point.dy[..., None, None] / probs.shape[-2]
     push, pull = dlogits.clamp(min=0).sum(-1), -dlogits.clamp(max=0).sum(-1)
     missing = (probs.gather(-1, index) - 1) * share
@@ -133,10 +141,14 @@ def _norm(
     left = (draw * raw).sum(dim, keepdim=True) * rule.eps * saved[inv].square()
     along = (dx * saved[centred]).sum(dim, keepdim=True)
     size = (dx * saved[centred]).abs().sum().item()
-    found = {"Σ dx·(x − mean) = eps·var_inv²·Σ draw·raw": (along - left).abs().max().item() / size}
+    found = {
+        "Σ dx·(x − mean) = eps·var_inv²·Σ draw·raw": _relative(
+            (along - left).abs().max().item(), size
+        )
+    }
     if not isinstance(rule, RMSNorm):
         total = dx.sum(dim).abs().max().item()
-        found["Σ dx = 0"] = total / dx.abs().sum().item()
+        found["Σ dx = 0"] = _relative(total, dx.abs().sum().item())
     if "gain" in deltas:
         found["dγ = Σ dy·raw"] = _differ(deltas["gain"], (point.dy * raw).sum(-2, keepdim=True))
     if "bias" in deltas:

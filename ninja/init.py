@@ -5,6 +5,7 @@ batches, as the lecture's single generator does. ``norm`` draws what the lecture
 outside its generator: the noise on γ and β.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -22,10 +23,11 @@ def check_seed(seed: int) -> None:
     """Refuse what a generator cannot be seeded with.
 
     Raises:
-        ConfigError: the seed is not from 0 to 2^63 - 2.
+        ConfigError: the seed is not from 0 to 2^32 - 1. Torch's CPU generator drops higher bits, so
+            that two seeds would be one.
     """
-    if not 0 <= seed < 2**63 - 1:
-        raise ConfigError(f"seed: {seed} is out of range, it must be from 0 to 2^63 - 2")
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"seed: {seed} is out of range, it must be from 0 to {2**32 - 1}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,11 @@ class Generators:
             ConfigError: the seed is out of range.
         """
         check_seed(seed)
-        return cls(Generator().manual_seed(seed), Generator().manual_seed(seed + 1))
+        # hashed, so that it is not the stream that a neighbouring seed draws its weights from
+        norm = hashlib.blake2b(f"norm {seed}".encode(), digest_size=4).digest()
+        return cls(
+            Generator().manual_seed(seed), Generator().manual_seed(int.from_bytes(norm, "big"))
+        )
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from ninja.rules import (
 )
 
 PRESETS: dict[str, NetworkConfig] = {
-    # Part 3, one hidden layer with BatchNorm: no bias under it, running deviation, no eps.
+    # Part 3, one hidden layer with BatchNorm: no bias under it, running deviation, no eps; the
+    # output's bias is drawn, and multiplied by 0.
     "lecture_batchnorm": NetworkConfig(
         model=ModelConfig(bias=False),
-        init=InitConfig(output_scheme="raw", output_scale=0.01),
+        init=InitConfig(bias_std=0.0, output_scheme="raw", output_scale=0.01),
         norm=NormConfig(eps=0.0, running="std"),
     ),
     # Part 3, six layers: BatchNorm after every linear layer, the last γ 0.1.
@@ -61,22 +62,42 @@ def build(config: NetworkConfig, vocab_size: int) -> Net:
 
 
 class _Builder:
-    """Appends nodes one after the other; each reads the one before it unless told otherwise."""
+    """Appends nodes one after the other; each reads the one before it unless told otherwise.
+
+    Nodes are numbers until all are there: how many decides how far their names are padded.
+    """
 
     def __init__(self, config: NetworkConfig, vocab_size: int) -> None:
         self.config = config
         self.vocab_size = vocab_size
-        self.built: list[Node] = []
-        self.last = "tokens"
+        self.built: list[tuple[str, Rule, tuple[int | str, ...], dict[str, Fill]]] = []
+        self.last: int | str = "tokens"
 
     def add(
-        self, kind: str, rule: Rule, fills: dict[str, Fill] | None = None, second: str | None = None
+        self,
+        kind: str,
+        rule: Rule,
+        fills: dict[str, Fill] | None = None,
+        second: int | str | None = None,
     ) -> None:
-        """Append a rule; ``second`` is the name of another input after the last node."""
-        name = f"{len(self.built):02d}.{kind}"
+        """Append a rule; ``second`` is another input, after the last node."""
         inputs = (self.last,) if second is None else (self.last, second)
-        self.built.append(Node(name, rule, inputs, fills or {}))
-        self.last = name
+        self.last = len(self.built)
+        self.built.append((kind, rule, inputs, fills or {}))
+
+    def named(self) -> tuple[Node, ...]:
+        """The nodes under their names, zero-padded, so that sorting them is depth."""
+        width = max(2, len(str(len(self.built) - 1)))
+        names = [f"{i:0{width}d}.{kind}" for i, (kind, *_) in enumerate(self.built)]
+        return tuple(
+            Node(
+                name,
+                rule,
+                tuple(names[of] if isinstance(of, int) else of for of in inputs),
+                fills,
+            )
+            for name, (_, rule, inputs, fills) in zip(names, self.built, strict=True)
+        )
 
     def nodes(self) -> tuple[Node, ...]:
         """All of them, in forward order."""
@@ -97,14 +118,14 @@ class _Builder:
             width = model.n_hidden
         self.output(width)
         self.add("loss", CrossEntropy(), second="targets")
-        return tuple(self.built)
+        return self.named()
 
     def hidden(self, width: int) -> None:
         """Linear → norm → activation."""
         model, init = self.config.model, self.config.init
         fills: dict[str, Fill] = {
             "W": weight_fill(init.scheme, gain_value(init.gain), width, model.n_hidden),
-            "b": Normal(init.bias_std),
+            "b": self.bias(),
         }
         self.add("linear", Linear(width, model.n_hidden, model.bias), fills)
         self.norm(model.n_hidden, gain=1.0)
@@ -116,11 +137,16 @@ class _Builder:
         scale = 1.0 if norm.output else init.output_scale
         fills: dict[str, Fill] = {
             "W": weight_fill(init.output_scheme, scale, width, self.vocab_size),
-            "b": Normal(init.bias_std),
+            "b": self.bias(),
         }
         self.add("linear", Linear(width, self.vocab_size, bias=not norm.output), fills)
         if norm.output:
             self.norm(self.vocab_size, gain=init.output_scale)
+
+    def bias(self) -> Fill:
+        """The fill of a linear layer's bias."""
+        std = self.config.init.bias_std
+        return Constant(0.0) if std is None else Normal(std)
 
     def norm(self, features: int, gain: float) -> None:
         """The configured norm, if any."""

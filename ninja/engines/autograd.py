@@ -24,7 +24,9 @@ class Autograd:
             for name, saved in trace.saved.items():
                 watched[name] |= intermediates(saved)
         tensors = [tensor for named in watched.values() for tensor in named.values()]
-        grads = iter(torch.autograd.grad(trace.loss.sum(), tensors, materialize_grads=True))
+        loss = trace.loss.sum()
+        # the graph goes with the trace, and another engine may want it yet
+        grads = iter(torch.autograd.grad(loss, tensors, retain_graph=True, materialize_grads=True))
         deltas: Deltas = {
             name: {key: next(grads) for key in named} for name, named in watched.items()
         }

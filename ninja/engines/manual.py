@@ -20,7 +20,7 @@ class Manual:
     graph: bool = False
 
     def __call__(self, net: Net, trace: Trace, watch: Watch = "params") -> Gradients:
-        """See `Engine`. Returns all that the rules computed, which holds what is watched.
+        """See `Engine`. Returns all that the rules computed, as inference tensors.
 
         Raises:
             ShapeError: a rule returned a delta that has not its parameter's shape. It would
@@ -28,7 +28,7 @@ class Manual:
         """
         deltas: Deltas = {}
         outputs: Tensors = {net.nodes[-1].name: torch.ones_like(trace.loss)}
-        with torch.no_grad():
+        with torch.inference_mode():
             for node in reversed(net.nodes):
                 dy = outputs[node.name]
                 params, saved = trace.bound[node.name], trace.saved[node.name]

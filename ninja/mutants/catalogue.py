@@ -169,9 +169,12 @@ _STANDARDIZE = (
     ),
     *_mutants(
         "standardize_backward_fused",
-        ("mean of dy left in", "(dy - mean_dy)", "dy.clone()"),
-        ("part along raw left in", ".addcmul_(raw, mean_dy_raw, value=-1)", ""),
-        ("sign of the part along raw", "value=-1", "value=1"),
+        ("mean of dy left in", "torch.sub(dy, sum_dy, alpha=1 / n)", "dy.clone()"),
+        ("part along raw left in", ".addcmul_(raw, sum_dy_raw, value=-1 / divisor)", ""),
+        ("sign of the part along raw", "value=-1 /", "value=1 /"),
+        ("1/n forgotten", "alpha=1 / n", "alpha=1"),
+        ("n for n − 1", "-1 / divisor", "-1 / n"),
+        ("n − 1 for n", "alpha=1 / n", "alpha=1 / (n - 1)"),
         ("scale forgotten", ".mul_(scale)", ""),
     ),
 )
@@ -179,10 +182,7 @@ _STANDARDIZE = (
 _NORMS = (
     *_mutants(
         "BatchNorm.backward_fused",
-        ("1/n forgotten", "dbias * (1 / n)", "dbias"),
-        ("n for n − 1", "dgain * (1 / self.divisor(n))", "dgain * (1 / n)"),
-        ("n − 1 for n", "dbias * (1 / n)", "dbias * (1 / (n - 1))"),
-        ("γ forgotten", "scale = scale * params", "dgain = dgain * params"),
+        ("γ forgotten", 'scale = scale * params["gain"]', "pass"),
         ("dγ and dβ swapped", '"bias": dbias, "gain": dgain', '"bias": dgain, "gain": dbias'),
         ("raw forgotten in dγ", "(dy * raw).sum(-2", "dy.sum(-2"),
         ("(n,) for (1, n) in dβ", "dbias = dy.sum(-2, keepdim=True)", "dbias = dy.sum(-2)"),
@@ -232,10 +232,10 @@ _NORMS = (
     ),
     *_mutants(
         "LayerNorm.backward_fused",
-        ("γ taken out of the mean", "draw.mean(-1", "dy.mean(-1"),
-        ("γ taken out of the projection", "(draw * raw).mean(-1", "(dy * raw).mean(-1"),
-        ("the batch's axis", "draw.mean(-1", "draw.mean(-2"),
-        ("sum for mean", "(draw * raw).mean(-1", "(draw * raw).sum(-1"),
+        ("γ taken out of the mean", "draw.sum(-1", "dy.sum(-1"),
+        ("γ taken out of the projection", "(draw * raw).sum(-1", "(dy * raw).sum(-1"),
+        ("the batch's axis", "draw.sum(-1", "draw.sum(-2"),
+        ("mean for sum", "(draw * raw).sum(-1", "(draw * raw).mean(-1"),
     ),
     *_mutants(
         "RMSNorm.backward",

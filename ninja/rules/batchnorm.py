@@ -82,8 +82,8 @@ class BatchNorm(Rule):
         if self.trainable:
             scale = scale * params["gain"]
             deltas = {"bias": dbias, "gain": dgain}
-        mean_dy, mean_dy_raw = dbias * (1 / n), dgain * (1 / self.divisor(n))
-        return standardize_backward_fused(raw, scale, dy, mean_dy, mean_dy_raw), deltas
+        dx = standardize_backward_fused(raw, scale, dy, dbias, dgain, n, self.divisor(n))
+        return dx, deltas
 
     def running(self, buffers: Tensors, saved: Tensors) -> Tensors:
         """Running ← (1 − momentum)·running + momentum·batch, for the mean and for the spread."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ninja.errors import ShapeError
+from ninja.errors import DataError, ShapeError
 from ninja.rules.base import Rule
 from ninja.types import Shape, Tensors
 
@@ -35,6 +35,7 @@ class Embedding(Rule):
         """Tokens are (..., B, T) int64, with the leading dimensions of C.
 
         Raises:
+            DataError: a token outside the vocabulary, 0 … V − 1.
             ShapeError: the leading dimensions of the tokens are not those of the table.
         """
         C = params["C"]
@@ -43,10 +44,18 @@ class Embedding(Rule):
             raise ShapeError(f"tokens {tuple(tokens.shape)} do not fit the table {tuple(C.shape)}")
         rows = tokens
         if lead:  # replica r's table starts at row r·V of the flattened stack
-            starts = torch.arange(lead.numel(), device=C.device) * self.vocab_size
-            rows = tokens + starts.view(*lead, 1, 1)
+            starts = torch.arange(0, lead.numel() * self.vocab_size, self.vocab_size)
+            rows = tokens + starts.to(C.device).view(*lead, 1, 1)
+            # a token that is none must not find its neighbour's row
+            rows = rows.where(tokens.clamp(0, self.vocab_size - 1) == tokens, -1)
         rows = rows.reshape(-1)
-        emb = C.reshape(-1, self.n_embd).index_select(0, rows).view(*tokens.shape, self.n_embd)
+        try:
+            emb = C.reshape(-1, self.n_embd).index_select(0, rows)
+        except IndexError as error:
+            raise DataError(
+                f"a token lies outside the vocabulary, 0 … {self.vocab_size - 1}"
+            ) from error
+        emb = emb.view(*tokens.shape, self.n_embd)
         return {"rows": rows, "emb": emb, "y": emb.flatten(-3, -2)}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[tuple[()], Tensors]:

@@ -45,9 +45,12 @@ class LayerNorm(Rule):
         """Dx = s (d − mean(d) − raw mean(d·raw)), with d = γ·dy."""
         raw = saved["raw"]
         draw, trained = affine_backward(params, raw, dy)
-        mean_draw = draw.mean(-1, keepdim=True)
-        mean_draw_raw = (draw * raw).mean(-1, keepdim=True)
-        dx = standardize_backward_fused(raw, saved["var_inv"], draw, mean_draw, mean_draw_raw)
+        sum_draw = draw.sum(-1, keepdim=True)
+        sum_draw_raw = (draw * raw).sum(-1, keepdim=True)
+        n = self.features
+        dx = standardize_backward_fused(
+            raw, saved["var_inv"], draw, sum_draw, sum_draw_raw, n, divisor=n
+        )
         return dx, trained
 
 

@@ -41,13 +41,15 @@ class CrossEntropy(Rule):
         """Logits are (..., N, V), targets (..., N) int64.
 
         Raises:
-            DataError: a target outside the vocabulary, 0 … V − 1.
+            DataError: a target outside the vocabulary, 0 … V − 1, or not int64.
             ShapeError: targets of another shape.
         """
         if targets.shape != logits.shape[:-1]:
             raise ShapeError(
                 f"targets {tuple(targets.shape)} do not fit logits {tuple(logits.shape)}"
             )
+        if targets.dtype != torch.int64:
+            raise DataError(f"targets are classes, int64, and not {targets.dtype}")
         index = targets.unsqueeze(-1)
         logit_maxes, argmax = logits.max(-1, keepdim=True)
         norm_logits = logits - logit_maxes

@@ -4,6 +4,7 @@ They differ only in the dimension they look along: BatchNorm down the rows of th
 LayerNorm across the features (-1).
 """
 
+import torch
 from torch import Tensor
 
 from ninja.types import Tensors
@@ -63,7 +64,7 @@ def standardize_backward(
 
 
 def standardize_backward_fused(
-    raw: Tensor, scale: Tensor, dy: Tensor, mean_dy: Tensor, mean_dy_raw: Tensor
+    raw: Tensor, scale: Tensor, dy: Tensor, sum_dy: Tensor, sum_dy_raw: Tensor, n: int, divisor: int
 ) -> Tensor:
     """The closed form, for y = γ·raw with γ constant along the dimension that is standardised.
 
@@ -81,7 +82,10 @@ def standardize_backward_fused(
         raw: (..., N, F).
         scale: s·γ, one value where raw was divided by one deviation.
         dy: (..., N, F).
-        mean_dy: Σ dy/n along the dimension, kept.
-        mean_dy_raw: Σ dy·raw/m along the dimension, kept.
+        sum_dy: Σ dy along the dimension, kept.
+        sum_dy_raw: Σ dy·raw along the dimension, kept.
+        n: length of the dimension.
+        divisor: m.
     """
-    return (dy - mean_dy).addcmul_(raw, mean_dy_raw, value=-1).mul_(scale)
+    centred = torch.sub(dy, sum_dy, alpha=1 / n)
+    return centred.addcmul_(raw, sum_dy_raw, value=-1 / divisor).mul_(scale)

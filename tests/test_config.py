@@ -1,0 +1,239 @@
+"""Specification of the network's configuration: every refusal is one line that names its key."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ninja.config import NetworkConfig, check, gain_value
+from ninja.errors import ConfigError, nearest
+from ninja.networks import PRESETS
+from ninja.rules import activations
+from tests.faults import fault_of
+
+
+def changed(**values: Any) -> NetworkConfig:
+    """The default config with some keys changed, written ``model__n_hidden=64``."""
+    config = NetworkConfig()
+    for key, value in values.items():
+        group, _, name = key.rpartition("__")
+        if group:
+            part = replace(getattr(config, group), **{name: value})
+            config = replace(config, **{group: part})
+        else:
+            config = replace(config, **{name: value})
+    return config
+
+
+def refusal(**values: Any) -> str:
+    return fault_of(lambda: check(changed(**values)), ConfigError)
+
+
+# --- what is right -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_right(name: str) -> None:
+    check(PRESETS[name])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"norm__eps": 0, "norm__momentum": 1, "init__output_scale": 2},  # an int is a good float
+        {"init__bias_std": 0.0, "init__norm_std": 0.0, "norm__momentum": 0.0},
+        {"norm__eps": 1.0, "norm__momentum": 1.0},
+        {"model__n_hidden": 1, "model__n_embd": 1, "model__n_layers": 1, "block_size": 1},
+        {"model__residual": True, "model__n_layers": 3},
+        {"block_size": 8, "model__consecutive": 2, "model__n_layers": 3},
+        {"block_size": 9, "model__consecutive": 3, "model__n_layers": 2},
+        {"norm__name": "none"},
+        {"norm__name": "layernorm", "norm__output": True},
+        {"init__scheme": "orthogonal", "init__gain": 0},
+        *({"model__activation": name, "init__gain": name} for name in activations()),
+    ],
+    ids=str,
+)
+def test_what_can_be_built_passes(values: dict[str, Any]) -> None:
+    check(changed(**values))
+
+
+# --- gains ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gain", "value"),
+    [
+        (5 / 3, 5 / 3),
+        ("5/3", 5 / 3),
+        ("1.5", 1.5),
+        ("1e-2", 0.01),
+        (" 5/3 ", 5 / 3),
+        (2, 2.0),
+        (0, 0.0),
+        ("0", 0.0),
+        ("tanh", 5 / 3),
+        ("relu", math.sqrt(2)),
+        ("identity", 1.0),
+    ],
+)
+def test_a_gain_is_a_number_a_fraction_or_a_name(gain: float | str, value: float) -> None:
+    assert gain_value(gain) == value
+    assert type(gain_value(gain)) is float
+
+
+@pytest.mark.parametrize("name", activations())
+def test_every_activation_is_a_gain(name: str) -> None:
+    assert gain_value(name) == activations()[name].gain
+
+
+@pytest.mark.parametrize(
+    "gain",
+    ["tahn", "", "5/0", "5:3", "1,5", -1.0, "-5/3", math.nan, math.inf, -math.inf, "nan", "inf"],
+)
+def test_nonsense_is_no_gain(gain: float | str) -> None:
+    message = fault_of(lambda: gain_value(gain), ConfigError)
+    assert message.startswith(f"init.gain: {gain!r} is not a gain")
+    assert "5/3" in message
+    assert all(name in message for name in activations())
+
+
+@pytest.mark.parametrize("gain", [None, [1.0], True])
+def test_a_gain_of_another_type_is_refused(gain: Any) -> None:
+    assert refusal(init__gain=gain).startswith("init.gain: ")
+
+
+# --- types ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("model.n_hidden", "64", "int"),
+        ("model.n_hidden", 64.0, "int"),
+        ("model.n_embd", None, "int"),
+        ("model.n_layers", [1], "int"),
+        ("model.n_hidden", True, "int"),
+        ("model.consecutive", False, "int"),
+        ("model.activation", 3, "str"),
+        ("model.activation", None, "str"),
+        ("model.residual", 1, "bool"),
+        ("model.bias", "false", "bool"),
+        ("init.bias_std", "0.1", "float | null"),
+        ("init.bias_std", True, "float | null"),
+        ("init.output_scale", None, "float"),
+        ("norm.affine", 0, "bool"),
+        ("norm.eps", "1e-5", "float"),
+        ("norm.momentum", False, "float"),
+        ("data.block_size", "3", "int"),
+        ("data.block_size", True, "int"),
+    ],
+)
+def test_a_wrong_type_is_named(key: str, value: Any, kind: str) -> None:
+    field = key.removeprefix("data.").replace(".", "__")
+    assert refusal(**{field: value}) == f"{key}: {value!r} is not of type {kind}"
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "typo", "meant"),
+    [
+        ("model.activation", "tahn", "tanh"),
+        ("model.activation", "leakyrelu", "leaky_relu"),
+        ("init.scheme", "kaimin", "kaiming"),
+        ("init.output_scheme", "xaver", "xavier"),
+        ("norm.name", "batch_norm", "batchnorm"),
+        ("norm.running", "vars", "var"),
+    ],
+)
+def test_an_unknown_name_comes_with_a_guess(key: str, typo: str, meant: str) -> None:
+    message = refusal(**{key.replace(".", "__"): typo})
+    assert message.startswith(f"{key}: unknown name {typo!r}, choose from ")
+    assert message.endswith(f"; did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("model.activation", "xyz"), ("init.scheme", None), ("norm.name", 7), ("norm.running", "")],
+)
+def test_a_name_like_no_other_comes_with_the_choice_only(key: str, value: Any) -> None:
+    message = refusal(**{key.replace(".", "__"): value})
+    assert message.startswith(f"{key}: unknown name {str(value)!r}, choose from ")
+    assert "did you mean" not in message
+
+
+# --- ranges --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "bounds"),
+    [
+        ("data.block_size", 0, "at least 1"),
+        ("model.n_embd", 0, "at least 1"),
+        ("model.n_hidden", -5, "at least 1"),
+        ("model.n_layers", 0, "at least 1"),
+        ("model.consecutive", -2, "at least 0"),
+        ("init.bias_std", -0.1, "from 0 to 1e+09"),
+        ("init.output_scale", math.inf, "from 0 to 1e+09"),
+        ("init.norm_std", math.nan, "from 0 to 1e+09"),
+        ("norm.eps", -1e-9, "from 0 to 1"),
+        ("norm.eps", math.nan, "from 0 to 1"),
+        ("norm.eps", 1.5, "from 0 to 1"),
+        ("norm.momentum", 1.001, "from 0 to 1"),
+        ("norm.momentum", -0.1, "from 0 to 1"),
+    ],
+)
+def test_what_is_out_of_range_is_told_its_bounds(key: str, value: float, bounds: str) -> None:
+    field = key.removeprefix("data.").replace(".", "__")
+    assert refusal(**{field: value}) == f"{key}: {value!r} is out of range, it must be {bounds}"
+
+
+# --- keys that contradict each other -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("consecutive", "layers", "block_size", "needed"),
+    [(2, 3, 3, "2^3"), (2, 2, 8, "2^2"), (3, 1, 9, "3^1"), (1, 1, 3, "2^1"), (1, 1, 1, "2^1")],
+)
+def test_fused_positions_must_use_up_the_context(
+    consecutive: int, layers: int, block_size: int, needed: str
+) -> None:
+    message = refusal(model__consecutive=consecutive, model__n_layers=layers, block_size=block_size)
+    assert message.startswith(f"model.consecutive: {consecutive} positions")
+    assert message.endswith(f"data.block_size = {needed}, not {block_size}")
+
+
+def test_fused_positions_leave_no_residual() -> None:
+    message = refusal(model__residual=True, model__consecutive=2, model__n_layers=3, block_size=8)
+    assert message.startswith("model.residual: ")
+    assert "model.consecutive" in message
+
+
+def test_no_norm_leaves_none_for_the_output() -> None:
+    message = refusal(norm__name="none", norm__output=True)
+    assert message.startswith("norm.output: ")
+    assert "norm.name=none" in message
+
+
+# --- nearest -------------------------------------------------------------------------------------
+
+
+def test_nearest_sorts_what_there_is_and_guesses() -> None:
+    assert nearest("key", "gama", ["gamma", "beta", "alpha"]) == (
+        "key: unknown name 'gama', choose from alpha, beta, gamma; did you mean gamma?"
+    )
+
+
+def test_nearest_does_not_guess_wildly() -> None:
+    assert nearest("key", "xyz", ["beta", "alpha"]) == (
+        "key: unknown name 'xyz', choose from alpha, beta"
+    )
+
+
+@pytest.mark.parametrize("given", ["a\nb", "a\r\nb", "\x1b[31m", None, 3, ["a"]])
+def test_nearest_stays_on_one_line(given: object) -> None:
+    assert nearest("key", given, ["alpha"]).isprintable()
