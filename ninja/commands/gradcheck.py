@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ninja.errors import ConfigError
+from ninja.commands import positive
 
 if TYPE_CHECKING:
     from ninja.gradcheck import RuleCheck
@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("--seed", type=int, default=0, help="of the random point (0)")
-    parser.add_argument("--stack", type=int, metavar="R", help="R points as one stack")
+    parser.add_argument("--stack", type=positive, metavar="R", help="R points as one stack")
     parser.add_argument("--json", action="store_true", help="print an object, not a table")
 
 
@@ -29,8 +29,6 @@ def run(options: argparse.Namespace) -> int:
     from ninja.init import check_seed
 
     check_seed(options.seed)
-    if options.stack is not None and options.stack < 1:
-        raise ConfigError(f"--stack: {options.stack} is out of range, it must be at least 1")
     lead = () if options.stack is None else (options.stack,)
     checks = [check_rule(name, case, options.seed, lead) for name, case in cases().items()]
     if options.json:

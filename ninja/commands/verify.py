@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ninja.commands import positive
 from ninja.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--block-size", type=int, metavar="T", help="letters of context")
     parser.add_argument("--batch-size", type=int, metavar="B", default=32, help="examples (32)")
     parser.add_argument("--seed", type=int, default=2147483647, help="the lecture's by default")
-    parser.add_argument("--stack", type=int, metavar="R", help="R runs as one stack")
+    parser.add_argument("--stack", type=positive, metavar="R", help="R runs as one stack")
     parser.add_argument("--dtype", default="float32", help="float32 (the default) or float64")
     parser.add_argument("--data", metavar="PATH", help="a word list in place of the shipped one")
     parser.add_argument("--json", action="store_true", help="print an object, not a table")
@@ -63,8 +64,6 @@ def _report(options: argparse.Namespace) -> "Report":
     dtypes = {"float32": torch.float32, "float64": torch.float64}
     if options.dtype not in dtypes:
         raise ConfigError(nearest("--dtype", options.dtype, dtypes))
-    if options.stack is not None and options.stack < 1:
-        raise ConfigError(f"--stack: {options.stack} is out of range, it must be at least 1")
     config = verify.network(options.network)
     if options.hidden is not None:
         config = networks.with_hidden(config, options.hidden)
