@@ -17,11 +17,11 @@ $(SETUP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-setup: $(SETUP) ## Make .venv with the pinned dependencies; does nothing when it is done
+setup: $(SETUP) ## Make .venv with the pinned dependencies, once
 
-run: verify ## The main job on the shipped word list: for now, the proof that every gradient is right
+run: verify ## The main job: for now, the proof that every gradient is right
 
-verify: setup ## The lecture's 26 rows against autograd, then exercises 2 and 3 and the gap
+verify: setup ## The lecture's 26 rows against autograd, exercises 2 and 3, the gap
 	$(BIN)/python -m ninja verify
 
 gradcheck: setup ## Every rule against central differences and torch.autograd.gradcheck

@@ -4,6 +4,7 @@ Exit codes: 0, all is right; 1, a gradient is wrong; 2, the command or its input
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a C locale cannot write "×"; that is no fault
     parser = _Parser(prog="python -m ninja", description=ninja.__doc__)
     version = f"gradient-ninja {ninja.__version__}"
     parser.add_argument("--version", action="version", version=version)

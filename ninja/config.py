@@ -1,17 +1,25 @@
-"""What a network is made from: typed, immutable, checked across its fields.
+"""What a run is made from: typed, immutable values. `ninja.checks` refuses the impossible ones.
 
-A wrong value raises `ConfigError` with one line that names the key, what was given and what would
-be right.
+Nothing heavy is imported here, so that a configuration can be shown before torch is loaded.
 """
 
-from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass
-from fractions import Fraction
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Literal
 
-from ninja.errors import ConfigError, nearest
-from ninja.init import Scheme
-from ninja.rules import activations
+Scheme = Literal["raw", "kaiming", "xavier", "orthogonal"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The words.
+
+    Attributes:
+        path: a UTF-8 word list, one word a line; none for the shipped one.
+        block_size: letters of context.
+    """
+
+    path: str | None = None
+    block_size: int = 3
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ class NormConfig:
         bessel: BatchNorm divides the batch's variance by n − 1 and not by n.
         running_bessel: the same for the running variance.
         running: what BatchNorm keeps for evaluation, the variance or the standard deviation.
+        calibrate: evaluate BatchNorm by the statistics of the whole training set, as part 4 does,
+            and not by the running ones.
         output: also normalise after the last linear layer, as the six-layer network of part 3.
     """
 
@@ -83,6 +93,7 @@ class NormConfig:
     bessel: bool = True
     running_bessel: bool = True
     running: Literal["var", "std"] = "var"
+    calibrate: bool = False
     output: bool = False
 
 
@@ -96,84 +107,106 @@ class NetworkConfig:
     norm: NormConfig = field(default_factory=NormConfig)
 
 
-def gain_value(gain: float | str) -> float:
-    """The number behind a gain: 1.5, "5/3" or an activation's name (`Activation.gain`).
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The update.
 
-    Raises:
-        ConfigError: none of these, or not a finite number above or at zero.
+    Attributes:
+        name: which one.
+        lr: learning rate of step 0.
+        lr_schedule: from step s on, the rate is lr times the factor at the last s that was reached.
+        momentum: of SGD.
+        betas: of AdamW.
+        eps: of AdamW.
+        weight_decay: of AdamW, decoupled.
+        clip: largest norm of a run's whole gradient; none for no clipping.
     """
-    known = activations()
-    if isinstance(gain, str) and gain in known:
-        return known[gain].gain
-    value = -1.0
-    if type(gain) in (int, float, str):  # not a bool, which is an int
-        with suppress(ValueError, ZeroDivisionError, OverflowError):
-            value = float(Fraction(gain))
-    if value < 0:
-        raise ConfigError(
-            f"init.gain: {gain!r} is not a gain, give a number ≥ 0, a fraction such as 5/3, "
-            f"or one of {', '.join(sorted(known))}"
-        )
-    return value
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.1
+    lr_schedule: dict[int, float] = field(default_factory=dict)
+    momentum: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+    clip: float | None = None
 
 
-def _check_types(config: Any, prefix: str = "") -> None:
-    """Every field has its declared type; an int is a good float, a bool is neither."""
-    hints = get_type_hints(type(config))
-    for item in fields(config):
-        key = item.metadata.get("key", f"{prefix}{item.name}")
-        hint, value = hints[item.name], getattr(config, item.name)
-        if is_dataclass(value):
-            _check_types(value, f"{key}.")
-        elif get_origin(hint) is Literal:
-            if value not in get_args(hint):
-                raise ConfigError(nearest(key, value, get_args(hint)))
-        elif key != "init.gain":  # a number or a word: `gain_value` knows
-            allowed = get_args(hint) or (hint,)
-            if float in allowed:
-                allowed += (int,)
-            if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
-                kind = getattr(hint, "__name__", str(hint).replace("None", "null"))
-                raise ConfigError(f"{key}: {value!r} is not of type {kind}")
+@dataclass(frozen=True)
+class ProbeConfig:
+    """What is looked at, and when.
 
-
-def _check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
-    if not low <= value <= high:  # a NaN fails too
-        bounds = f"at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
-        raise ConfigError(f"{key}: {value!r} is out of range, it must be {bounds}")
-
-
-def check(config: NetworkConfig) -> None:
-    """Refuse what cannot be built.
-
-    Raises:
-        ConfigError: a type, a name, a range, or two keys that contradict each other.
+    Attributes:
+        early: steps that are looked at in any case, while most happens.
+        every: and then every so many steps; 0 for the early ones only.
+        gap_every: compare with the other engine every so many steps; 0 for never.
+        on_gap: what a wrong gradient does: a warning, or the end of the run.
+        histograms: also keep the histograms of activations and gradients.
+        noise_scale: also estimate the gradient noise scale.
     """
-    _check_types(config)
-    model, init, norm = config.model, config.init, config.norm
-    _check_range("data.block_size", config.block_size, 1)
-    for name in ("n_embd", "n_hidden", "n_layers"):
-        _check_range(f"model.{name}", getattr(model, name), 1)
-    _check_range("model.consecutive", model.consecutive, 0)
-    for name in ("bias_std", "output_scale", "norm_std"):
-        _check_range(f"init.{name}", getattr(init, name) or 0, 0, 1e9)
-    _check_range("norm.eps", norm.eps, 0, 1)
-    _check_range("norm.momentum", norm.momentum, 0, 1)
-    gain_value(init.gain)
-    if model.activation not in activations():
-        raise ConfigError(nearest("model.activation", model.activation, activations()))
-    if model.consecutive == 1 or (
-        model.consecutive and config.block_size != model.consecutive**model.n_layers
-    ):
-        raise ConfigError(
-            f"model.consecutive: {model.consecutive} positions fused in each of "
-            f"{model.n_layers} layers need data.block_size = "
-            f"{max(model.consecutive, 2)}^{model.n_layers}, not {config.block_size}"
-        )
-    if model.residual and model.consecutive:
-        raise ConfigError(
-            "model.residual: a layer that fuses positions (model.consecutive) "
-            "changes the shape and cannot be added to its input"
-        )
-    if norm.output and norm.name == "none":
-        raise ConfigError("norm.output: norm.name=none leaves nothing to put after the output")
+
+    early: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50)
+    every: int = 100
+    gap_every: int = 100
+    on_gap: Literal["warn", "stop"] = "warn"
+    histograms: bool = True
+    noise_scale: bool = False
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """How much work a kill may cost.
+
+    Attributes:
+        every: steps between two checkpoints; 0 for none but at the end.
+    """
+
+    every: int = 1000
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run.
+
+    Attributes:
+        study: name of the folder its results lie in.
+        output: folder of all studies.
+        seed: of every generator.
+        steps: to train.
+        batch_size: examples a step.
+        data: the words.
+        model: the layers.
+        init: first values.
+        norm: normalisation.
+        backward: the engine.
+        optimizer: the update.
+        probe: what is looked at.
+        checkpoint: how often the state is kept.
+        tracker: W&B offline, online, or not at all.
+        device: where it trains.
+        dtype: of parameters and activations.
+        threads: of the process; bit-identity is promised for one.
+    """
+
+    study: str = "default"
+    output: str = "outputs"
+    seed: int = 2147483647
+    steps: int = 10_000
+    batch_size: int = 32
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    init: InitConfig = field(default_factory=InitConfig)
+    norm: NormConfig = field(default_factory=NormConfig)
+    backward: Literal["autograd", "manual_atomic", "manual_fused"] = "manual_fused"
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    tracker: Literal["offline", "online", "disabled"] = "offline"
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: Literal["float32", "float64"] = "float32"
+    threads: int = 1
+
+    @property
+    def network(self) -> NetworkConfig:
+        """The part that makes the network."""
+        return NetworkConfig(self.data.block_size, self.model, self.init, self.norm)

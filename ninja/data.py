@@ -49,15 +49,13 @@ def _read(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise DataError(
-            f"{name}: no such file: give data.path a UTF-8 text file with one word a line"
+            f"{name}: no such file: give a UTF-8 text file with one word a line"
         ) from None
     except IsADirectoryError:
-        raise DataError(f"{name}: a directory: give data.path the word list inside it") from None
+        raise DataError(f"{name}: a directory: give the word list inside it") from None
     except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
         why = getattr(error, "strerror", None) or str(error)
-        raise DataError(
-            f"{name}: cannot be read ({why}): give data.path a readable text file"
-        ) from None
+        raise DataError(f"{name}: cannot be read ({why}): give a readable text file") from None
 
 
 def _parse(raw: bytes, path: str | Path) -> tuple[str, ...]:
@@ -65,7 +63,7 @@ def _parse(raw: bytes, path: str | Path) -> tuple[str, ...]:
     if (nul := raw.find(b"\0")) >= 0:
         raise DataError(
             f"{name}, line {_line(raw, nul)}: a NUL character, so binary or UTF-16: "
-            "give data.path plain UTF-8 text with one word a line"
+            "give plain UTF-8 text with one word a line"
         )
     try:
         text = raw.decode("utf-8-sig")
@@ -86,7 +84,7 @@ def _parse(raw: bytes, path: str | Path) -> tuple[str, ...]:
         words.append(word)
     if not words:
         what = "holds only blank lines" if raw else "is empty"
-        raise DataError(f"{name}: {what}: give data.path a file with one word a line")
+        raise DataError(f"{name}: {what}: give a file with one word a line")
     return tuple(words)
 
 

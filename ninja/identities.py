@@ -78,7 +78,7 @@ def _sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _linear(point: Point, saved: Tensors, deltas: Tensors) -> dict[str, float]:
-    """Y is of degree one in x and in W (Euler): both sums count the same thing."""
+    """y is of degree one in x and in W (Euler): both sums count the same thing."""
     by_weight = _sum(point.params["W"], deltas["W"])
     found = {"Σ x·dx = Σ W·dW": _differ(_sum(point.inputs["x0"], deltas["x0"]), by_weight)}
     whole = by_weight
@@ -100,7 +100,7 @@ def _embedding(point: Point, saved: Tensors, deltas: Tensors) -> dict[str, float
 def _mirror(
     rule: Tanh | Sigmoid | GELU, point: Point, deltas: Tensors, *, fused: bool
 ) -> dict[str, float]:
-    """φ′(0) is known, and φ′ is even: for GELU, φ′(x) + φ′(−x) = 1."""
+    """φ′(0) is known. φ′ is even for tanh and the sigmoid; for GELU φ′(x) + φ′(−x) = 1."""
 
     def dx(x: Tensor) -> Tensor:
         return point.pull_back({"x0": x}, point.dy, fused=fused)["x0"]

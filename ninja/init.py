@@ -13,10 +13,9 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from ninja.config import Scheme
 from ninja.errors import ConfigError
 from ninja.types import Shape
-
-Scheme = Literal["raw", "kaiming", "xavier", "orthogonal"]
 
 
 def check_seed(seed: int) -> None:

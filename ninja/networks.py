@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from ninja.config import InitConfig, ModelConfig, NetworkConfig, NormConfig, check, gain_value
+from ninja.checks import check, gain_value
+from ninja.config import InitConfig, ModelConfig, NetworkConfig, NormConfig
 from ninja.init import Constant, Fill, Normal, weight_fill
 from ninja.net import Net, Node
 from ninja.rules import (

@@ -170,6 +170,7 @@ def _tensors(trace: Trace) -> Tensors:
         f"{node}.{key}": tensor
         for node, saved in trace.saved.items()
         for key, tensor in [*trace.bound[node].items(), *intermediates(saved)]
+        if tensor is not trace.loss  # whose delta is 1, by definition
     }
     return dict(reversed(named.items()))
 

@@ -267,13 +267,13 @@ def test_missing(tmp_path: Path) -> None:
     message = fault_of(lambda: read_words(tmp_path / "no\nsuch.txt"))
     assert message.startswith(repr(str(tmp_path / "no\nsuch.txt")))
     assert "no such file" in message
-    assert "give data.path a UTF-8 text file" in message
+    assert "give a UTF-8 text file" in message
 
 
 def test_directory(tmp_path: Path) -> None:
     message = fault_of(lambda: read_words(tmp_path))
     assert message.startswith(repr(str(tmp_path)))
-    assert "a directory: give data.path the word list inside it" in message
+    assert "a directory: give the word list inside it" in message
 
 
 def test_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ def test_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "read_bytes", denied)  # file modes do not stop an administrator
     message = fault_of(lambda: read_words(tmp_path / "words.txt"))
     assert message.startswith(repr(str(tmp_path / "words.txt")))
-    assert "cannot be read (Permission denied): give data.path a readable text file" in message
+    assert "cannot be read (Permission denied): give a readable text file" in message
 
 
 def test_endless_link(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_endless_link(tmp_path: Path) -> None:
 def test_no_path_at_all(path: str) -> None:
     message = fault_of(lambda: read_words(path))
     assert message.startswith(repr(path))
-    assert "give data.path a readable text file" in message
+    assert "give a readable text file" in message
 
 
 # --- vocabulary ---------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The documents say what is so: their code runs, their links lead somewhere."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,26 +14,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 
-# What proves CONTRIBUTING's new activation: appended to the class as it stands there.
-USES_SILU = """
-import torch
-from ninja.cases import cases
-from ninja.data import load
-from ninja.config import ModelConfig, NetworkConfig
-from ninja.gradcheck import check_rule
-from ninja.networks import build
-from ninja.verify import first_step, verify
-
-assert all(check.passed for check in check_rule("silu", cases()["silu"], seed=1))
-dataset = load()
-net = build(NetworkConfig(model=ModelConfig(n_hidden=32, n_layers=2, activation="silu")), 27)
-for replicas in (None, 3):
-    params, batch = first_step(net, dataset, 1, 32, torch.float32, replicas)
-    report = verify(net, params, batch, lecture=False)
-    assert not report.wrong
-    assert all(row.exact for row in report.rows), [row for row in report.rows if not row.exact]
-    assert report.gaps["manual_fused"] < 1e-6
-"""
+INSERTED = re.compile(r"^```py\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def run(code: str) -> None:
@@ -57,9 +40,40 @@ def test_code_runs(document: Path, number: int) -> None:
     run(blocks(document)[number])
 
 
-def test_an_activation_is_one_class() -> None:
-    (silu,) = (code for code in blocks(ROOT / "CONTRIBUTING.md") if "class SiLU" in code)
-    run(silu + USES_SILU)
+@pytest.mark.slow
+def test_an_activation_is_one_class_and_one_line(tmp_path: Path) -> None:
+    """CONTRIBUTING's two blocks, put where it says, in a copy of the project."""
+    class_, line = INSERTED.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    skipped = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__")
+    copy = Path(shutil.copytree(ROOT, tmp_path / "copy", ignore=skipped))
+    insert(copy / "ninja/rules/activations.py", class_ + "\n\n", before="def activations()")
+    insert(copy / "tests/rules/settings.py", line, before='    "gelu": activation(')
+    about_rules = "rules test_cases.py test_gradcheck.py test_identities.py test_mutants.py"
+    everything = f"{about_rules} test_engines.py test_cli.py test_checks.py test_verify.py"
+    for command in (
+        ["-m", "ruff", "check", "."],
+        ["-m", "ruff", "format", "--check", "."],
+        ["-m", "pytest", "-q", *(f"tests/{part}" for part in everything.split())],
+        ["-m", "ninja", "gradcheck"],
+    ):
+        # a source folder before the installed package: the copy is what runs
+        environment = os.environ | {"PYTHONPATH": str(copy)}
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "silu" in done.stdout
+
+
+def insert(path: Path, text: str, before: str) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert source.count(before) == 1
+    path.write_text(source.replace(before, text + before), encoding="utf-8")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

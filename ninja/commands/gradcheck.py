@@ -71,14 +71,12 @@ def _print(checks: Sequence[tuple["RuleCheck", "RuleCheck"]]) -> None:
         passed = all(check.passed for check in pair)
         table.add_row(pair[0].rule, *errors, agrees, style=None if passed else "red")
     console = Console(highlight=False)
-    console.print(
-        "Largest error of each rule against central differences in float64, and "
-        "torch.autograd.gradcheck"
-    )
+    console.print("Largest error against central differences, float64; torch.autograd.gradcheck")
     console.print(table)
     every = [check for pair in checks for check in pair]
     for check in every:
         for tensor, reason in check.wrong.items():
             line = f"{check.rule}, {_form(check)}, delta of {tensor}: {reason}"
             console.print(line, markup=False)
-    console.print(f"{sum(check.passed for check in every)} of {len(every)} pass")
+    passed = sum(check.passed for check in every)
+    console.print(f"{len(checks)} rules in 2 forms each: {passed} of {len(every)} pass")

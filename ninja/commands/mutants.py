@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from ninja.mutants import Outcome
 
 
+HEADINGS = {
+    "shape": "shape",
+    "exact row": "row",
+    "gap": "gap",
+    "gradcheck": "diff",
+    "identity": "ident",
+}
+
+
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
@@ -44,6 +53,7 @@ def _object(outcome: "Outcome") -> dict[str, Any]:
 def _print(outcomes: Sequence["Outcome"]) -> None:
     """One line a mutant under its target, one column a check."""
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
 
     from ninja.mutants import CHECKS
@@ -51,7 +61,7 @@ def _print(outcomes: Sequence["Outcome"]) -> None:
     table = Table()
     table.add_column("mistake")
     for check in CHECKS:
-        table.add_column(check, justify="center")
+        table.add_column(HEADINGS[check], justify="center")
     for target, group in groupby(outcomes, key=lambda outcome: outcome.mutant.target):
         table.add_section()
         table.add_row(f"[bold]{target}[/bold]")
@@ -59,9 +69,12 @@ def _print(outcomes: Sequence["Outcome"]) -> None:
             marks = ["x" if check in outcome.caught_by else "" for check in CHECKS]
             note = " (equivalent)" if outcome.mutant.equivalent else ""
             style = None if outcome.accounted_for else "red"
-            table.add_row(f"  {outcome.mutant.mistake}{note}", *marks, style=style)
+            table.add_row(
+                Padding(f"{outcome.mutant.mistake}{note}", (0, 0, 0, 2)), *marks, style=style
+            )
     console = Console(highlight=False)
-    console.print("Each mistake, planted in our own code, and the checks that catch it (x)")
+    console.print("Each mistake, planted in our own code, and the checks that catch it (x): the")
+    console.print("shape of a delta, its row, the gap, central differences, an identity")
     console.print(table)
     equivalent = [outcome.mutant for outcome in outcomes if outcome.mutant.equivalent]
     for reason in dict.fromkeys(mutant.equivalent for mutant in equivalent):

@@ -46,7 +46,11 @@ _LINEAR = _mutants(
     ("sign of dx", 'dx = dy @ params["W"].mT', 'dx = -dy @ params["W"].mT'),
     ("dW transposed", 'saved["x"].mT @ dy', 'dy.mT @ saved["x"]'),
     ("dx for x in dW", 'saved["x"].mT @ dy', "dx.mT @ dy"),
-    ("1/n a second time in dW", 'saved["x"].mT @ dy', 'saved["x"].mT @ dy / dy.shape[-2]'),
+    (
+        "divided by n in dW: dy holds its 1/n already",
+        'saved["x"].mT @ dy',
+        'saved["x"].mT @ dy / dy.shape[-2]',
+    ),
     ("sign of dW", 'saved["x"].mT @ dy', '-saved["x"].mT @ dy'),
     ("wrong axis in db", "dy.sum(-2)", "dy.sum(-1)"),
     ("(1, n) for (n,) in db", "dy.sum(-2)", "dy.sum(-2, keepdim=True)"),

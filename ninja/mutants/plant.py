@@ -9,6 +9,7 @@ from typing import Any
 
 from ninja import rules
 from ninja.engines import Manual
+from ninja.errors import ConfigError
 from ninja.mutants.catalogue import Mutant
 from ninja.rules import affine, batchnorm, layernorm, standardize
 
@@ -28,7 +29,7 @@ def planted(mutant: Mutant) -> Generator[None]:
     """Within, the target is the mutant, wherever it is called from. Not for several threads.
 
     Raises:
-        ValueError: the code to replace does not stand exactly once in the target's source.
+        ConfigError: the code to replace does not stand exactly once in the target's source.
     """
     cls, name = owner(mutant)
     places: list[Any] = [cls] if cls else [m for m in _MODULES if hasattr(m, name)]
@@ -46,7 +47,7 @@ def planted(mutant: Mutant) -> Generator[None]:
 def _mutate(function: Callable[..., Any], mutant: Mutant) -> Callable[..., Any]:
     source = textwrap.dedent(inspect.getsource(function))
     if source.count(mutant.before) != 1:
-        raise ValueError(
+        raise ConfigError(
             f"{mutant.name}: {mutant.before!r} stands {source.count(mutant.before)} times "
             f"in {mutant.target}, it must stand once"
         )

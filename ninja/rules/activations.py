@@ -31,11 +31,11 @@ class Identity(Activation):
     gain = 1.0
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         return {"y": x}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         return dy, {}
 
 
@@ -51,11 +51,11 @@ class Tanh(Activation):
     gain = 5 / 3
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         return {"y": x.tanh()}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         y = saved["y"]
         # addcmul rounds 1 − y·y once, as the library's own kernel does; (1 - y**2) rounds twice,
         # and its last bit would spoil every exact row upstream.
@@ -70,11 +70,11 @@ class Sigmoid(Activation):
     gain = 1.0
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         return {"y": x.sigmoid()}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         y = saved["y"]
         return (1 - y).mul_(dy).mul_(y), {}
 
@@ -87,11 +87,11 @@ class ReLU(Activation):
     gain = math.sqrt(2)
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         return {"y": x.relu()}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         return dy.masked_fill(saved["y"] <= 0, 0.0), {}
 
 
@@ -105,11 +105,11 @@ class LeakyReLU(Activation):
     slope: float = 0.01
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         return {"x": x, "y": torch.nn.functional.leaky_relu(x, self.slope)}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         return torch.where(saved["x"] > 0, dy, dy * self.slope), {}
 
 
@@ -121,7 +121,8 @@ class GELU(Activation):
 
         y = x · cdf           dcdf = dy·x       dx  = dy·cdf
         cdf = ½ (1 + erf)     derf = ½ dcdf
-        erf = erf(x/√2)       dx += derf · (2/√π) e^(−x²/2) / √2
+        erf = erf(u)          du  = derf · (2/√π) e^(−u²)
+        u   = x/√2            dx += du/√2
 
     Fused: dx = (Φ(x) + x φ(x))·dy, φ(x) = e^(−x²/2)/√(2π) the normal density.
     Source: Hendrycks & Gimpel 2016, equation 2.
@@ -131,23 +132,23 @@ class GELU(Activation):
     gain = 1.0
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
-        erf = (x * math.sqrt(0.5)).erf()
+        """x is (..., N, F)."""
+        u = x * math.sqrt(0.5)
+        erf = u.erf()
         cdf = (erf + 1) * 0.5
-        return {"x": x, "erf": erf, "cdf": cdf, "y": x * cdf}
+        return {"x": x, "u": u, "erf": erf, "cdf": cdf, "y": x * cdf}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
-        x = saved["x"]
-        dcdf = dy * x
+        """dy is (..., N, F)."""
+        u = saved["u"]
+        dcdf = dy * saved["x"]
         derf = dcdf * 0.5
-        u = x * math.sqrt(0.5)
         du = (2 / math.sqrt(math.pi)) * torch.exp(-u.square()) * derf
         dx = dy * saved["cdf"] + du * math.sqrt(0.5)
-        return dx, {"cdf": dcdf, "erf": derf}
+        return dx, {"cdf": dcdf, "erf": derf, "u": du}
 
     def backward_fused(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         x = saved["x"]
         pdf = torch.exp(-0.5 * x.square()).mul_(1 / math.sqrt(2 * math.pi))
         return torch.addcmul(saved["cdf"], x, pdf).mul_(dy), {}

@@ -13,7 +13,7 @@ def affine_shapes(features: int, bias: bool = True) -> dict[str, Shape]:
 
 
 def affine(params: Tensors, raw: Tensor) -> Tensor:
-    """Y = γ·raw + β.  ``(..., 1, F) * (..., N, F) + (..., 1, F)``; raw itself without either."""
+    """y = γ·raw + β.  ``(..., 1, F) * (..., N, F) + (..., 1, F)``; raw itself without either."""
     if "bias" in params:
         return torch.addcmul(params["bias"], raw, params["gain"])
     return raw * params["gain"] if "gain" in params else raw

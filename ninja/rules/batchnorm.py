@@ -25,8 +25,8 @@ class BatchNorm(Rule):
         eps: added to the variance.
         momentum: weight of the newest batch in the running statistics.
         bessel: divide the batch's variance by n − 1, as the lecture does, and not by n.
-        running_bessel: the same for the running variance (torch: n in training, n − 1 here).
-        running: keep the running variance, or the running standard deviation of part 3.
+        running_bessel: divide the running variance by n − 1 (torch does this, and not the above).
+        running_statistic: keep a running variance, or the running deviation of part 3.
         trainable: whether there are γ and β.
 
     Source: Ioffe & Szegedy 2015, algorithm 1; makemore part 4, exercises 1 and 3.
@@ -54,7 +54,7 @@ class BatchNorm(Rule):
         return rows - self.bessel
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F).
+        """x is (..., N, F).
 
         Raises:
             ConfigError: one row only, which has no variance.
@@ -73,7 +73,7 @@ class BatchNorm(Rule):
         return dx, trained | {"raw": draw} | inner
 
     def backward_fused(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dx = γ s (dy − Σdy/n − raw Σ(dy·raw)/m): the two sums are dβ and dγ."""
+        """dx = γ s (dy − Σdy/n − raw Σ(dy·raw)/m): the two sums are dβ and dγ."""
         n = dy.shape[-2]
         raw, scale = saved["raw"], saved["var_inv"]
         dbias = dy.sum(-2, keepdim=True)
@@ -131,13 +131,13 @@ class BatchNormEvaluation(Rule):
         return (params["running_var"] + self.training.eps).rsqrt()
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         diff = x - params["running_mean"]
         raw = diff * self.deviation_inv(params)
         return {"diff": diff, "raw": raw, "y": affine(params, raw)}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         draw, trained = affine_backward(params, saved["raw"], dy)
         dx = draw * self.deviation_inv(params)
         return dx, trained | {"raw": draw, "diff": dx}

@@ -32,7 +32,7 @@ class Embedding(Rule):
         return {"C": (self.vocab_size, self.n_embd)}
 
     def forward(self, params: Tensors, tokens: Tensor) -> Tensors:
-        """Tokens are (..., B, T) int64, with the leading dimensions of C.
+        """tokens are (..., B, T) int64, with the leading dimensions of C.
 
         Raises:
             DataError: a token outside the vocabulary, 0 … V − 1.
@@ -59,7 +59,7 @@ class Embedding(Rule):
         return {"rows": rows, "emb": emb, "y": emb.flatten(-3, -2)}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[tuple[()], Tensors]:
-        """Dy is (..., B·T, E). Tokens are integers: no delta goes further back."""
+        """dy is (..., B·T, E). Tokens are integers: no delta goes further back."""
         demb = dy.view_as(saved["emb"])
         dC = torch.zeros_like(params["C"])
         arriving = demb.reshape(-1, self.n_embd)

@@ -30,7 +30,7 @@ class LayerNorm(Rule):
         return affine_shapes(self.features) if self.trainable else {}
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         saved = standardize(x, -1, self.features, self.eps)
         saved["y"] = affine(params, saved["raw"])
         return saved
@@ -42,7 +42,7 @@ class LayerNorm(Rule):
         return dx, trained | {"raw": draw} | inner
 
     def backward_fused(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dx = s (d − mean(d) − raw mean(d·raw)), with d = γ·dy."""
+        """dx = s (d − mean(d) − raw mean(d·raw)), with d = γ·dy."""
         raw = saved["raw"]
         draw, trained = affine_backward(params, raw, dy)
         sum_draw = draw.sum(-1, keepdim=True)
@@ -75,7 +75,7 @@ class RMSNorm(Rule):
         return affine_shapes(self.features, bias=False) if self.trainable else {}
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F)."""
+        """x is (..., N, F)."""
         x2 = x.square()
         ms = x2.mean(-1, keepdim=True)
         ms_inv = (ms + self.eps).rsqrt_()
@@ -83,7 +83,7 @@ class RMSNorm(Rule):
         return {"x": x, "x2": x2, "ms": ms, "ms_inv": ms_inv, "raw": raw, "y": affine(params, raw)}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         x, ms_inv = saved["x"], saved["ms_inv"]
         draw, trained = affine_backward(params, saved["raw"], dy)
         # raw = x * ms_inv
@@ -98,7 +98,7 @@ class RMSNorm(Rule):
         return dx, trained | {"raw": draw, "ms_inv": dms_inv, "ms": dms, "x2": dx2}
 
     def backward_fused(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         raw = saved["raw"]
         draw, trained = affine_backward(params, raw, dy)
         mean_draw_raw = (draw * raw).mean(-1, keepdim=True)

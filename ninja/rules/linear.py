@@ -33,14 +33,14 @@ class Linear(Rule):
         return weight | {"b": (self.fan_out,)} if self.bias else weight
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, I)."""
+        """x is (..., N, I)."""
         y = x @ params["W"]
         if self.bias:
-            y = y.add_(params["b"].unsqueeze(-2))
+            y = y.add_(params["b"].unsqueeze(-2))  # in place: nobody needs the product alone
         return {"x": x, "y": y}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N, O)."""
+        """dy is (..., N, O)."""
         dx = dy @ params["W"].mT
         deltas = {"W": saved["x"].mT @ dy}
         if self.bias:

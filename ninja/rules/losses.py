@@ -32,13 +32,14 @@ class CrossEntropy(Rule):
     Fused: from loss_n = −l_t + log Σ_c e^{l_c}, ∂loss_n/∂l_c = p_c − [c = t]: the probabilities,
     minus one at the target. Each row sums to zero: what pulls the target up pushes the rest down.
 
-    A class whose logit lies more than about 103 (float32) below its row's maximum underflows to
-    probability 0, and the step-by-step delta, a quotient by it, is not a number; the closed form
-    is. Source: makemore part 4, exercises 1 and 2.
+    The price of the lecture's steps: a class whose logit lies more than about 103 (float32) below
+    its row's maximum underflows to probability 0. If it is the target, the loss is infinite; in any
+    case the step-by-step delta, a quotient by it, is not a number. The closed form's is.
+    Source: makemore part 4, exercises 1 and 2.
     """
 
     def forward(self, params: Tensors, logits: Tensor, targets: Tensor) -> Tensors:
-        """Logits are (..., N, V), targets (..., N) int64.
+        """logits are (..., N, V), targets (..., N) int64.
 
         Raises:
             DataError: a target outside the vocabulary, 0 … V − 1, or not int64.
@@ -78,7 +79,7 @@ class CrossEntropy(Rule):
         }
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (...), the loss's own delta: ones."""
+        """dy is (...), the loss's own delta: ones."""
         counts, counts_sum_inv, probs = saved["counts"], saved["counts_sum_inv"], saved["probs"]
         index, argmax = saved["index"], saved["argmax"]
         # loss = -logprobs[targets].mean()
@@ -125,7 +126,7 @@ class MeanSquaredError(Rule):
     """
 
     def forward(self, params: Tensors, x: Tensor, targets: Tensor) -> Tensors:
-        """X and targets are (..., N, F).
+        """x and targets are (..., N, F).
 
         Raises:
             ShapeError: their shapes differ (they would broadcast).
@@ -137,13 +138,13 @@ class MeanSquaredError(Rule):
         return {"diff": diff, "diff2": diff2, "y": diff2.mean((-2, -1))}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (...)."""
+        """dy is (...)."""
         diff = saved["diff"]
         ddiff2 = (dy.view(*dy.shape, 1, 1) / (diff.shape[-2] * diff.shape[-1])).expand_as(diff)
         ddiff = ddiff2 * (2 * diff)
         return ddiff, {"diff2": ddiff2, "diff": ddiff}
 
     def backward_fused(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (...)."""
+        """dy is (...)."""
         diff = saved["diff"]
         return diff * (dy.view(*dy.shape, 1, 1) * (2 / (diff.shape[-2] * diff.shape[-1]))), {}

@@ -21,7 +21,7 @@ class FlattenConsecutive(Rule):
     positions: int
 
     def forward(self, params: Tensors, x: Tensor) -> Tensors:
-        """X is (..., N, F).
+        """x is (..., N, F).
 
         Raises:
             ShapeError: N is not a multiple of the positions.
@@ -32,7 +32,7 @@ class FlattenConsecutive(Rule):
         return {"x": x, "y": x.reshape(*lead, rows // self.positions, self.positions * features)}
 
     def backward(self, params: Tensors, saved: Tensors, dy: Tensor) -> tuple[Tensor, Tensors]:
-        """Dy is (..., N/k, k·F)."""
+        """dy is (..., N/k, k·F)."""
         return dy.reshape(saved["x"].shape), {}
 
 
@@ -45,11 +45,11 @@ class Residual(Rule):
     """
 
     def forward(self, params: Tensors, x: Tensor, branch: Tensor) -> Tensors:
-        """X and branch are (..., N, F)."""
+        """x and branch are (..., N, F)."""
         return {"y": x + branch}
 
     def backward(
         self, params: Tensors, saved: Tensors, dy: Tensor
     ) -> tuple[tuple[Tensor, Tensor], Tensors]:
-        """Dy is (..., N, F)."""
+        """dy is (..., N, F)."""
         return (dy, dy), {}

@@ -11,7 +11,7 @@ from ninja.types import Tensors
 
 
 def standardize(x: Tensor, dim: int, divisor: int, eps: float) -> Tensors:
-    """Raw = (x − mean)/√(var + eps) along ``dim``, every step named.
+    """raw = (x − mean)/√(var + eps) along ``dim``, every step named.
 
     Args:
         x: (..., N, F).

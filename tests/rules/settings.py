@@ -14,22 +14,18 @@ from torch.nn import functional
 
 from ninja.cases import Point
 from ninja.rules import (
-    GELU,
     BatchNorm,
     CrossEntropy,
     Embedding,
     FlattenConsecutive,
-    Identity,
     LayerNorm,
     LeakyReLU,
     Linear,
     MeanSquaredError,
-    ReLU,
     Residual,
     RMSNorm,
     Rule,
-    Sigmoid,
-    Tanh,
+    activations,
 )
 from ninja.types import Shape, Tensors
 
@@ -96,8 +92,10 @@ class Setting:
         return replace(point, dy=draw.normal(*y.shape[len(draw.lead) :]))
 
 
-def activation(rule: Rule, twin: Callable[[Tensor], Tensor], **special: Any) -> Setting:
-    return Setting(lambda _: rule, lambda _, x: twin(x), **special)
+def activation(rule: str | Rule, twin: Callable[[Tensor], Tensor], **special: Any) -> Setting:
+    """An activation by its name, or one made otherwise than by default."""
+    made = activations()[rule]() if isinstance(rule, str) else rule
+    return Setting(lambda _: made, lambda _, x: twin(x), **special)
 
 
 def row(params: Tensors, name: str) -> Tensor | None:
@@ -141,15 +139,15 @@ def rmsnorm(params: Tensors, x: Tensor) -> Tensor:
 
 SETTINGS: dict[str, Setting] = {
     # activations: the rule, and torch's function
-    "identity": activation(Identity(), torch.nn.Identity(), exact=True),
-    "tanh": activation(Tanh(), torch.tanh),
-    "sigmoid": activation(Sigmoid(), torch.sigmoid, largest=1.0),  # closed, 1 − y is rounding
-    "relu": activation(ReLU(), functional.relu, exact=True),
-    "leaky_relu": activation(LeakyReLU(), functional.leaky_relu, exact=True),
+    "identity": activation("identity", torch.nn.Identity(), exact=True),
+    "tanh": activation("tanh", torch.tanh),
+    "sigmoid": activation("sigmoid", torch.sigmoid, largest=1.0),  # closed, 1 − y is rounding
+    "relu": activation("relu", functional.relu, exact=True),
+    "leaky_relu": activation("leaky_relu", functional.leaky_relu, exact=True),
     "leaky_relu_steep": activation(
         LeakyReLU(0.3), lambda x: functional.leaky_relu(x, 0.3), exact=True
     ),
-    "gelu": activation(GELU(), functional.gelu),
+    "gelu": activation("gelu", functional.gelu),
     # layers
     "embedding": Setting(
         lambda features: Embedding(VOCAB, features),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ninja.config import NetworkConfig, check, gain_value
+from ninja.checks import check, gain_value
+from ninja.config import NetworkConfig
 from ninja.errors import ConfigError, nearest
 from ninja.networks import PRESETS
 from ninja.rules import activations
