@@ -23,7 +23,7 @@ class Row:
     Attributes:
         name: of the tensor.
         shape: of the tensor; both deltas must have exactly this.
-        exact: all bits are equal.
+        exact: every element is equal; 0 and −0 are.
         approx: `torch.allclose` with its default tolerances.
         maxdiff: the largest absolute difference; not a number where a delta is not.
         size: the largest reference delta of the tensor.

@@ -51,17 +51,33 @@ class Batches(Iterator[Batch]):
         self._batch_size = batch_size
         self._ahead = ahead
         self._drawn: Iterator[Batch] = iter(())
+        self._before = [generator.get_state() for generator in self._generators]
+        self._used = 0
 
     def __next__(self) -> Batch:
         """Return the next step's batch; it never ends."""
         batch = next(self._drawn, None)
         if batch is None:
-            self._drawn = self._draw()
+            self._drawn, self._used = self._draw(), 0
             batch = next(self._drawn)
+        self._used += 1
         return batch
+
+    def state(self) -> tuple[list[torch.Tensor], int]:
+        """The generators' states before the block in use was drawn, and its batches used so far."""
+        return self._before, self._used
+
+    def restore(self, generators: list[torch.Tensor], used: int) -> None:
+        """Go on where `state` was taken: the next batch is the one that came next then."""
+        for generator, state in zip(self._generators, generators, strict=True):
+            generator.set_state(state)
+        self._drawn, self._used = iter(()), 0
+        for _ in range(used):
+            next(self)
 
     def _draw(self) -> Iterator[Batch]:
         """Draw and gather `ahead` steps: (ahead, R, B, T) and (ahead, R, B)."""
+        self._before = [generator.get_state() for generator in self._generators]
         contexts, targets = self._examples.contexts, self._examples.targets
         shape = (self._ahead, self._batch_size)
         draws = [torch.randint(0, len(targets), shape, generator=g) for g in self._generators]

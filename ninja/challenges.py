@@ -27,9 +27,14 @@ def linear_tanh_backward(
         dW, db, dx, each of exactly its tensor's shape.
 
     Raises:
-        ShapeError: z or a is not of the shape of x @ W.
+        ShapeError: a shape that is none of these.
     """
-    expected = (*x.shape[:-1], W.shape[-1])
+    lead, fan_out = x.shape[:-2], W.shape[-1:]
+    if x.dim() < 2 or W.shape[:-1] != (*lead, x.shape[-1]):
+        raise ShapeError(f"x: shape {tuple(x.shape)} does not fit W, {tuple(W.shape)}")
+    if b.shape not in ((*lead, *fan_out), (*lead, 1, *fan_out)):
+        raise ShapeError(f"b: shape {tuple(b.shape)}, expected {(*lead, *fan_out)}")
+    expected = (*x.shape[:-1], *fan_out)
     for name, tensor in (("a", a), ("z", z)):
         if tensor.shape != expected:
             raise ShapeError(f"{name}: shape {tuple(tensor.shape)}, but x @ W has {expected}")
@@ -48,8 +53,12 @@ def cross_entropy_backward(logits: Tensor, targets: Tensor) -> Tensor:
 
     Raises:
         DataError: a target outside 0 … V − 1.
-        ShapeError: targets of another shape.
+        ShapeError: targets of another shape, or no rows, or no classes.
     """
+    if logits.dim() < 2 or 0 in logits.shape:
+        raise ShapeError(
+            f"logits: shape {tuple(logits.shape)}, expected (..., N, V), none of them 0"
+        )
     rule = CrossEntropy()
     with torch.no_grad():
         saved = rule.forward({}, logits, targets)
@@ -94,17 +103,18 @@ class BatchNorm1d:
         """
         if x.dim() != 2 or x.shape[-1] != self.rule.features:
             raise ShapeError(f"x: shape {tuple(x.shape)}, expected (N, {self.rule.features})")
-        self._training = training
+        params = self._params(x.dtype)
+        rule = self.rule if training else self.rule.evaluation()
         with torch.no_grad():
-            params = self._params(x.dtype)
+            saved = rule.forward(params, x)
             if training:
-                self._saved = self.rule.forward(params, x)
-                running = self.rule.running(params, self._saved)
-                self.running_mean = running["running_mean"].squeeze(0)
-                self.running_var = running["running_var"].squeeze(0)
-            else:
-                self._saved = self.rule.evaluation().forward(params, x)
-        return self._saved["y"]
+                running = rule.running(params, saved)
+                # half precision is not enough to average in
+                wide = torch.promote_types(x.dtype, self.running_mean.dtype)
+                self.running_mean = running["running_mean"].squeeze(0).to(wide)
+                self.running_var = running["running_var"].squeeze(0).to(wide)
+        self._saved, self._training = saved, training
+        return saved["y"]
 
     def backward(self, dout: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """dx, dgamma, dbeta of the last forward, for dout = ∂loss/∂y (N, features).

@@ -5,13 +5,13 @@ right.
 """
 
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
 from fractions import Fraction
-from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ninja.config import NetworkConfig
+from ninja.config import NetworkConfig, RunConfig
 from ninja.errors import ConfigError, nearest
+from ninja.init import check_seed
 from ninja.rules import activations
+from ninja.schema import check_types
 
 
 def gain_value(gain: float | str) -> float:
@@ -35,26 +35,6 @@ def gain_value(gain: float | str) -> float:
     return value
 
 
-def _check_types(config: Any, prefix: str = "") -> None:
-    """Every field has its declared type; an int is a good float, a bool is neither."""
-    hints = get_type_hints(type(config))
-    for item in fields(config):
-        key = item.metadata.get("key", f"{prefix}{item.name}")
-        hint, value = hints[item.name], getattr(config, item.name)
-        if is_dataclass(value):
-            _check_types(value, f"{key}.")
-        elif get_origin(hint) is Literal:
-            if value not in get_args(hint):
-                raise ConfigError(nearest(key, value, get_args(hint)))
-        elif key != "init.gain":  # a number or a word: `gain_value` knows
-            allowed = get_args(hint) or (hint,)
-            if float in allowed:
-                allowed += (int,)
-            if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
-                kind = getattr(hint, "__name__", str(hint).replace("None", "null"))
-                raise ConfigError(f"{key}: {value!r} is not of type {kind}")
-
-
 def _check_range(key: str, value: float, low: float, high: float = float("inf")) -> None:
     if not low <= value <= high:  # a NaN fails too
         bounds = f"at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
@@ -67,11 +47,11 @@ def check(config: NetworkConfig) -> None:
     Raises:
         ConfigError: a type, a name, a range, or two keys that contradict each other.
     """
-    _check_types(config)
+    check_types(config)
     model, init, norm = config.model, config.init, config.norm
-    _check_range("data.block_size", config.block_size, 1)
+    _check_range("data.block_size", config.block_size, 1, 4096)
     for name in ("n_embd", "n_hidden", "n_layers"):
-        _check_range(f"model.{name}", getattr(model, name), 1)
+        _check_range(f"model.{name}", getattr(model, name), 1, 65536)
     _check_range("model.consecutive", model.consecutive, 0)
     for name in ("bias_std", "output_scale", "norm_std"):
         _check_range(f"init.{name}", getattr(init, name) or 0, 0, 1e9)
@@ -95,3 +75,47 @@ def check(config: NetworkConfig) -> None:
         )
     if norm.output and norm.name == "none":
         raise ConfigError("norm.output: norm.name=none leaves nothing to put after the output")
+
+
+def check_run(config: RunConfig) -> None:
+    """Refuse what cannot be run.
+
+    Raises:
+        ConfigError: a type, a name, a range, or two keys that contradict each other.
+    """
+    check_types(config)
+    check(config.network)
+    check_seed(config.seed)
+    optimizer, probe = config.optimizer, config.probe
+    for key, value in (
+        ("steps", config.steps),
+        ("threads", config.threads),
+    ):
+        _check_range(key, value, 1)
+    _check_range("batch_size", config.batch_size, 1, 1 << 20)
+    for key, value in (
+        ("probe.every", probe.every),
+        ("probe.gap_every", probe.gap_every),
+        ("checkpoint.every", config.checkpoint.every),
+        ("optimizer.lr", optimizer.lr),
+        ("optimizer.eps", optimizer.eps),
+        ("optimizer.weight_decay", optimizer.weight_decay),
+        ("optimizer.clip", optimizer.clip or 0),
+    ):
+        _check_range(key, value, 0)
+    for key, value in (
+        ("optimizer.momentum", optimizer.momentum),
+        *(("optimizer.betas", beta) for beta in optimizer.betas),
+    ):
+        _check_range(key, value, 0, 1)
+    for step, factor in optimizer.lr_schedule:
+        _check_range("optimizer.lr_schedule", step, 0)
+        _check_range(f"optimizer.lr_schedule.{step}", factor, 0)
+    if optimizer.name == "adamw" and optimizer.momentum:
+        raise ConfigError("optimizer.momentum: AdamW has betas in its place, set optimizer.betas")
+    if config.batch_size == 1 and config.norm.name == "batchnorm":
+        raise ConfigError(
+            "batch_size: 1 row has no variance for norm.name=batchnorm, give 2 or more"
+        )
+    if not config.study or config.study in (".", "..") or "/" in config.study:
+        raise ConfigError(f"study: {config.study!r} is no folder's name, give one, such as default")

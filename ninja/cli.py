@@ -20,7 +20,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Leave it to `main` to print."""
-        raise ConfigError(f"{message} (see {self.prog} --help)")
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        raise ConfigError(f"{shown} (see {self.prog} --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,11 +38,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser.parse_args(arguments)
         code = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] (python >&-)
+            sys.stdout.flush()
     except NinjaError as error:
         print(f"ninja: {error}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print("ninja: out of memory: give smaller sizes", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ninja: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader, head perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return 0
+    except OSError as error:  # of the output: a full disk
+        print(f"ninja: the output cannot be written: {error.strerror}", file=sys.stderr)
+        _close_output()
+        return 2
     return code
+
+
+def _close_output() -> None:
+    """Else the interpreter tries to flush it once more, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -114,7 +114,8 @@ class OptimizerConfig:
     Attributes:
         name: which one.
         lr: learning rate of step 0.
-        lr_schedule: from step s on, the rate is lr times the factor at the last s that was reached.
+        lr_schedule: pairs of a step and a factor: from that step on the rate is lr times the
+            factor, until the next.
         momentum: of SGD.
         betas: of AdamW.
         eps: of AdamW.
@@ -124,7 +125,7 @@ class OptimizerConfig:
 
     name: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.1
-    lr_schedule: dict[int, float] = field(default_factory=dict)
+    lr_schedule: tuple[tuple[int, float], ...] = ()
     momentum: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -141,8 +142,8 @@ class ProbeConfig:
         every: and then every so many steps; 0 for the early ones only.
         gap_every: compare with the other engine every so many steps; 0 for never.
         on_gap: what a wrong gradient does: a warning, or the end of the run.
-        histograms: also keep the histograms of activations and gradients.
-        noise_scale: also estimate the gradient noise scale.
+        histograms: also keep histograms of activations and gradients, on the early steps and on
+            every tenth of the others.
     """
 
     early: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50)
@@ -150,7 +151,6 @@ class ProbeConfig:
     gap_every: int = 100
     on_gap: Literal["warn", "stop"] = "warn"
     histograms: bool = True
-    noise_scale: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,6 @@ class RunConfig:
         optimizer: the update.
         probe: what is looked at.
         checkpoint: how often the state is kept.
-        tracker: W&B offline, online, or not at all.
         device: where it trains.
         dtype: of parameters and activations.
         threads: of the process; bit-identity is promised for one.
@@ -201,7 +200,6 @@ class RunConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    tracker: Literal["offline", "online", "disabled"] = "offline"
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "float64"] = "float32"
     threads: int = 1

@@ -1,9 +1,8 @@
-"""From a word list to minibatches: vocabulary, splits and sliding contexts as in makemore."""
+"""From words to examples: vocabulary, splits and sliding contexts as in makemore."""
 
 import hashlib
 import random
 import reprlib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,97 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ninja.errors import ConfigError, DataError
-
-END = "."  # the token before the first and after the last character of a word; its index is 0
-
-
-def _shipped(package: Path) -> Path:
-    """Return the shipped word list: inside an installed `package`, else beside it in a clone."""
-    # The package's own file comes first: site-packages/data could be anybody's.
-    inside = package / "names.txt"
-    return inside if inside.exists() else package.parent / "data" / "names.txt"
-
-
-NAMES: Path = _shipped(Path(__file__).resolve().parent)
-"""The shipped word list (see data/README.md)."""
-
-
-# --- the word list ------------------------------------------------------------------------------
-
-
-def read_words(path: str | Path) -> tuple[str, ...]:
-    """Read the words of a UTF-8 text file, one a line, in the file's order.
-
-    A byte order mark, CRLF line ends and blank lines are tolerated. Raises DataError, in one line
-    that names the file, when it cannot be read, is not such text, holds no word, or holds a word
-    with a `.` (reserved for the start/end token), whitespace or a control character.
-    """
-    return _parse(_read(path), path)
-
-
-def _read(path: str | Path) -> bytes:
-    name = repr(str(path))
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise DataError(
-            f"{name}: no such file: give a UTF-8 text file with one word a line"
-        ) from None
-    except IsADirectoryError:
-        raise DataError(f"{name}: a directory: give the word list inside it") from None
-    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
-        why = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{name}: cannot be read ({why}): give a readable text file") from None
-
-
-def _parse(raw: bytes, path: str | Path) -> tuple[str, ...]:
-    name = repr(str(path))
-    if (nul := raw.find(b"\0")) >= 0:
-        raise DataError(
-            f"{name}, line {_line(raw, nul)}: a NUL character, so binary or UTF-16: "
-            "give plain UTF-8 text with one word a line"
-        )
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The codec counts from after the mark, and names in `object` the bytes it counts in.
-        raise DataError(
-            f"{name}, line {_line(error.object, error.start)}: not UTF-8 "
-            f"(byte 0x{error.object[error.start]:02x}): save the file as UTF-8"
-        ) from None
-    words: list[str] = []
-    # Not splitlines(), which also splits at form feeds and other characters that are faults here.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip(" \t\r"):
-            continue
-        word = line.removesuffix("\r")
-        if fault := _fault(word):
-            raise DataError(f"{name}, line {number}: the word {reprlib.repr(word)} {fault}")
-        words.append(word)
-    if not words:
-        what = "holds only blank lines" if raw else "is empty"
-        raise DataError(f"{name}: {what}: give a file with one word a line")
-    return tuple(words)
-
-
-def _line(raw: bytes, position: int) -> int:
-    return raw.count(b"\n", 0, position) + 1
-
-
-def _fault(word: str) -> str | None:
-    """Say what is wrong with a word and what would be right, or None."""
-    if word.isprintable() and END not in word and " " not in word:
-        return None  # nearly every word, told at the speed of C
-    for character in word:
-        if character == END:
-            return "has a '.', which is reserved for the start/end token: remove it"
-        if character.isspace():
-            return f"has whitespace ({character!a}): write one word a line, nothing around it"
-        # A byte order mark inside the text comes from joining files and would be a letter unseen.
-        if unicodedata.category(character) == "Cc" or character == "\ufeff":
-            return f"has a control character ({character!a}): remove it"
-    return None
-
+from ninja.words import END, NAMES, parse, read_bytes
 
 # --- vocabulary and splits ----------------------------------------------------------------------
 
@@ -268,8 +177,8 @@ def load(path: str | Path = NAMES, block_size: int = 3) -> Dataset:
     `block_size` below 1.
     """
     _check_block_size(block_size)
-    raw = _read(path)  # once, so that the hash is that of the words
-    words = _parse(raw, path)
+    raw = read_bytes(path)  # once, so that the hash is that of the words
+    words = parse(raw, path)
     vocabulary = Vocabulary.of(words)
     try:
         parts = split(words)

@@ -60,11 +60,11 @@ def gradient_check(
         ConfigError: x is not floating point, eps is not above 0, or f does not return one number
             in float64.
     """
-    if not eps > 0:
-        raise ConfigError(f"eps: {eps!r} is no step, give a number above 0, such as 1e-5")
+    step: Any = eps
+    if not isinstance(step, int | float) or not 0 < step < 1:
+        raise ConfigError(f"eps: {eps!r} is no step, give a number between 0 and 1, such as 1e-5")
+    rounding_of_dx = 4 * max(_epsilon("x", x), _epsilon("dx_analytical", dx_analytical))
     point = _array(x)
-    if not np.issubdtype(np.asarray(point).dtype, np.floating):
-        raise ConfigError(f"x: {point.dtype} has no gradient, give floating point")
     analytical = _array(dx_analytical).astype(np.float64)
     point = point.astype(np.float64)
     numerical, size = _central_differences(f, x, point, eps)
@@ -76,13 +76,31 @@ def gradient_check(
     error = np.abs(np.where(np.isfinite(analytical), analytical, np.inf) - numerical)
     magnitude = np.maximum(np.abs(analytical), np.abs(numerical))
     rounding = 100 * np.finfo(np.float64).eps * size / eps
-    allowed = RTOL * magnitude + 1e-6 * np.abs(numerical).max() + rounding
+    allowed = max(RTOL, rounding_of_dx) * magnitude + 1e-6 * np.abs(numerical).max() + rounding
     wrong = ~(np.isfinite(error) & (error <= allowed))
     where = _index(int(np.argmax(np.where(wrong, error, -1.0) if wrong.any() else error)), error)
     reason = ""
     if wrong.any():
         reason = f"at {where} it is {analytical[where]:.9g}, and numerically {numerical[where]:.9g}"
     return GradientCheck(not wrong.any(), float(error.max()), where, numerical, reason)
+
+
+def _epsilon(name: str, x: Any) -> float:
+    """The rounding of one element in x's own dtype.
+
+    Raises:
+        ConfigError: it is no dense array of real floating-point numbers.
+    """
+    if isinstance(x, Tensor):
+        if x.layout is torch.strided and x.dtype.is_floating_point:
+            return torch.finfo(x.dtype).eps
+        kind = str(x.dtype) if x.layout is torch.strided else str(x.layout)
+    else:
+        dtype = np.asarray(x).dtype
+        if np.issubdtype(dtype, np.floating):
+            return float(np.finfo(dtype).eps)
+        kind = str(dtype)
+    raise ConfigError(f"{name}: {kind} has no gradient here, give dense real floating point")
 
 
 def _index(flat: int, array: NDArray[np.float64]) -> tuple[int, ...]:
@@ -105,13 +123,14 @@ def _central_differences(
     def value(at: NDArray[np.float64]) -> float:
         given = torch.tensor(at, device=x.device) if isinstance(x, Tensor) else at.copy()
         try:
-            made = _array(f(given))
+            made = f(given)
         except (RuntimeError, TypeError) as error:
-            raise ConfigError(
-                f"f: fails on a float64 argument ({str(error).splitlines()[0]})"
-            ) from error
-        if made.dtype.name in ("float16", "float32"):
-            raise ConfigError(f"f: must compute in float64, and returned {made.dtype}")
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"f: fails on a float64 argument ({why})") from error
+        kind = made.dtype if isinstance(made, Tensor) else np.asarray(made).dtype
+        if str(kind).removeprefix("torch.") not in ("float64", "int64"):
+            raise ConfigError(f"f: must return one number in float64, and returned {kind}")
+        made = _array(made)
         if made.size != 1:
             raise ConfigError(f"f: must return one number, and returned shape {made.shape}")
         return float(made.reshape(()))
@@ -120,6 +139,8 @@ def _central_differences(
     for index in np.ndindex(point.shape):
         here = point[index]
         point[index] = above = here + eps
+        if above == here:
+            raise ConfigError(f"eps: {eps:g} is lost beside {here:g}, give x of a smaller scale")
         f_above = value(point)
         point[index] = below = here - eps
         f_below = value(point)
@@ -154,11 +175,15 @@ class RuleCheck:
 
 def check_rule(name: str, case: Case, seed: int, lead: Shape = ()) -> tuple[RuleCheck, RuleCheck]:
     """Check a rule step by step and in closed form, in float64, at a random point."""
+    return (
+        check_form(name, case, seed, lead, fused=False),
+        check_form(name, case, seed, lead, fused=True),
+    )
+
+
+def check_form(name: str, case: Case, seed: int, lead: Shape = (), *, fused: bool) -> RuleCheck:
+    """One of the two."""
     point = case.draw(Generator().manual_seed(seed), lead)
-    return _check(name, point, fused=False), _check(name, point, fused=True)
-
-
-def _check(name: str, point: Point, *, fused: bool) -> RuleCheck:
     free = point.free
     deltas = point.pull_back(free, point.dy, fused=fused)
 

@@ -50,7 +50,7 @@ class Net:
         bound = _leaves(params) if graph else params
         values: Tensors = {"tokens": batch.tokens, "targets": batch.targets}
         saved: dict[str, Tensors] = {}
-        with torch.enable_grad() if graph else torch.inference_mode():
+        with torch.inference_mode(mode=not graph), torch.set_grad_enabled(graph):
             for node in self.nodes:
                 inputs = [values[name] for name in node.inputs]
                 saved[node.name] = node.rule.forward(bound[node.name], *inputs)

@@ -107,3 +107,59 @@ def test_public_names() -> None:
         assert getattr(ninja, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         ninja.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("x", "W", "b"),
+    [
+        ((3, 4), (4, 3), (3, 1)),  # would broadcast down the rows
+        ((3, 4), (4, 3), (1,)),
+        ((3, 4), (4, 3), ()),
+        ((8, 4), (2, 4, 3), (3,)),
+        ((2, 8, 4), (4, 3), (3,)),
+        ((2, 8, 4), (4, 3), (2, 3)),
+        ((4,), (4, 3), (3,)),
+        ((3, 5), (4, 3), (3,)),
+    ],
+)
+def test_shapes_that_would_broadcast_are_refused(
+    x: tuple[int, ...], W: tuple[int, ...], b: tuple[int, ...]
+) -> None:
+    a = torch.zeros(*x[:-1], W[-1])
+    tensors = (torch.zeros(x), torch.zeros(W), torch.zeros(b), a, a)
+    assert "shape" in fault_of(lambda: ninja.linear_tanh_backward(*tensors), ShapeError)
+
+
+def test_linear_tanh_backward_of_a_stack() -> None:
+    x, W, b = normal(2, 5, 4), normal(2, 4, 3, seed=2), normal(2, 3, seed=3)
+    z = x @ W + b.unsqueeze(-2)
+    stacked = ninja.linear_tanh_backward(x, W, b, z.tanh(), z)
+    for r in range(2):
+        alone = ninja.linear_tanh_backward(x[r], W[r], b[r], z[r].tanh(), z[r])
+        for of_stack, own in zip(stacked, alone, strict=True):
+            torch.testing.assert_close(of_stack[r], own)
+
+
+@pytest.mark.parametrize("shape", [(0, 27), (5, 0), (27,), ()])
+def test_logits_without_rows_or_classes(shape: tuple[int, ...]) -> None:
+    targets = torch.zeros(shape[:-1], dtype=torch.int64)
+    message = fault_of(
+        lambda: ninja.cross_entropy_backward(torch.zeros(shape), targets), ShapeError
+    )
+    assert message.startswith("logits: shape")
+
+
+def test_a_refused_forward_leaves_the_last_one_as_it_was() -> None:
+    norm, other = ninja.BatchNorm1d(4), ninja.BatchNorm1d(4)
+    x, dout = normal(7, 4), normal(7, 4, seed=2)
+    for one in (norm, other):
+        one.forward(x, training=False)
+    fault_of(lambda: norm.forward(x[:1], training=True), ConfigError)
+    for made, expected in zip(norm.backward(dout), other.backward(dout), strict=True):
+        assert torch.equal(made, expected)
+
+
+def test_running_statistics_of_half_precision_are_kept_in_single() -> None:
+    norm = ninja.BatchNorm1d(4)
+    norm.forward(normal(7, 4).half())
+    assert norm.running_mean.dtype == norm.running_var.dtype == torch.float32

@@ -173,10 +173,10 @@ def test_a_name_like_no_other_comes_with_the_choice_only(key: str, value: Any) -
 @pytest.mark.parametrize(
     ("key", "value", "bounds"),
     [
-        ("data.block_size", 0, "at least 1"),
-        ("model.n_embd", 0, "at least 1"),
-        ("model.n_hidden", -5, "at least 1"),
-        ("model.n_layers", 0, "at least 1"),
+        ("data.block_size", 0, "from 1 to 4096"),
+        ("model.n_embd", 0, "from 1 to 65536"),
+        ("model.n_hidden", -5, "from 1 to 65536"),
+        ("model.n_layers", 0, "from 1 to 65536"),
         ("model.consecutive", -2, "at least 0"),
         ("init.bias_std", -0.1, "from 0 to 1e+09"),
         ("init.output_scale", math.inf, "from 0 to 1e+09"),

@@ -16,9 +16,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ninja import data
-from ninja.data import Examples, Vocabulary, examples, load, read_words, split
+from ninja import data, words
+from ninja.data import Examples, Vocabulary, examples, load, split
 from ninja.errors import ConfigError, DataError, NinjaError
+from ninja.words import read_words
 from tests.faults import fault_of
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +82,7 @@ def test_shipped_examples(part: str, count: int, contexts: str, targets: str) ->
 def test_installed_package_prefers_its_own_list(tmp_path: Path) -> None:
     package = tmp_path / "ninja"
     package.mkdir()
-    shipped = data._shipped  # pyright: ignore[reportPrivateUsage]
+    shipped = words._shipped  # pyright: ignore[reportPrivateUsage]
     assert shipped(package) == tmp_path / "data" / "names.txt"
     (package / "names.txt").write_text("emma")
     assert shipped(package) == package / "names.txt"

@@ -506,3 +506,18 @@ def test_a_replica_feels_its_own_batch_only(name: str) -> None:
             for other in (0, 2):
                 assert torch.equal(before[node][key][other], after[node][key][other])
     assert not torch.equal(before["02.linear"]["W"][1], after["02.linear"]["W"][1])
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_whatever_mode_the_caller_is_in(mode: Any) -> None:
+    net = build(PRESETS["lecture_manual"], 27)
+    params = draw(net, Generators.of(1))
+    tokens = torch.randint(0, 27, (8, 3), generator=torch.Generator().manual_seed(1))
+    batch = Batch(tokens, tokens[:, 0])
+    checked = Checked(Manual(fused=True), Autograd())
+    expected = checked(net, net.forward(params, batch, graph=True))
+    with mode():
+        made = checked(net, net.forward(params, batch, graph=True))
+    assert made.gap is not None
+    assert expected.gap is not None
+    assert torch.equal(made.gap, expected.gap)

@@ -394,3 +394,46 @@ def test_a_check_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     check_rule("linear", CASES["linear"], seed=1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_a_gradient_in_low_precision_is_judged_by_its_own_rounding(dtype: torch.dtype) -> None:
+    x = torch.randn(50, generator=torch.Generator().manual_seed(1)).to(dtype)
+    right = (3 * x.double() ** 2).to(dtype)
+    assert gradient_check(lambda t: (t**3).sum(), x, right)
+    assert not gradient_check(lambda t: (t**3).sum(), x, right * 1.2)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "eps"),
+    [
+        (lambda x: (x**2).sum(), torch.ones(2, dtype=torch.complex64), 1e-5),
+        (lambda x: (x**2).sum(), torch.ones(2).to_sparse(), 1e-5),
+        (lambda x: (x**2).sum().bfloat16(), torch.ones(2), 1e-5),
+        (lambda _: None, torch.ones(2), 1e-5),
+        (lambda _: "one", torch.ones(2), 1e-5),
+        (lambda x: (x + 1j).sum(), torch.ones(2), 1e-5),
+        (lambda x: (x**2).sum(), torch.ones(2), None),
+        (lambda x: (x**2).sum(), torch.ones(2), "a"),
+        (lambda x: (x**2).sum(), torch.ones(2), float("inf")),
+        (lambda x: (x**2).sum(), torch.full((2,), 1e30), 1e-5),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(f: Any, x: Any, eps: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        gradient_check(f, x, torch.ones(2), eps)
+    assert str(caught.value).isprintable()
+
+
+def test_a_complex_gradient_of_a_real_function_is_refused() -> None:
+    x = torch.ones(2)
+    with pytest.raises(ConfigError, match="dx_analytical"):
+        gradient_check(lambda t: (t**3).sum(), x, torch.full((2,), 3 + 5j))
+
+
+def test_a_failure_without_words() -> None:
+    def f(_: Any) -> Any:
+        raise RuntimeError
+
+    with pytest.raises(ConfigError, match="RuntimeError"):
+        gradient_check(f, torch.ones(2), torch.ones(2))

@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ninja import data
+from ninja import data, gradcheck, identities
+from ninja.agreement import PASS, WRONG, Row
 from ninja.config import InitConfig, ModelConfig, NetworkConfig, NormConfig
 from ninja.errors import ConfigError
 from ninja.mutants import MUTANTS, planted
 from ninja.networks import PRESETS, build, with_hidden
+from ninja.replicas import unstack
+from ninja.types import Batch
 from ninja.verify import LECTURE_ROWS, Report, first_step, network, verify
 
 LECTURE_SHAPES = {
@@ -167,3 +170,39 @@ def test_unknown_names(dataset: data.Dataset) -> None:
         network("lectur")
     with pytest.raises(ConfigError, match="did you mean manual_fused"):
         report_of(dataset, network("lecture"), "manual_fuse")
+
+
+def row(*, wrong: bool) -> Row:
+    return Row("t", (1,), exact=False, approx=not wrong, maxdiff=1.0, size=1.0, scale=1.0)
+
+
+@pytest.mark.parametrize("place", ["rows", "exercise_2", "exercise_3", "gaps"])
+def test_everything_counts_towards_wrong(place: str) -> None:
+    right = Report((row(wrong=False),), (), (), {"a": 0.0, "b": 1e-6}, "a", "autograd")
+    assert not right.wrong
+    bad = {"a": 0.0, "b": 1e-3} if place == "gaps" else (row(wrong=True),)
+    report = replace(right, **{place: bad})
+    assert report.wrong
+    assert len(report.suspects) == 1
+    assert not replace(report, rounding=True).wrong
+
+
+def test_the_worst_replica_counts(dataset: data.Dataset) -> None:
+    net = build(network("lecture"), 27)
+    params, batch = first_step(net, dataset, 1, 32, torch.float32, 3)
+    gaps = verify(net, params, batch, "manual_fused", lecture=True).gaps["manual_fused"]
+    alone = []
+    for replica in range(3):
+        one = Batch(batch.tokens[replica], batch.targets[replica])
+        report = verify(net, unstack(params, replica), one, "manual_fused", lecture=True)
+        alone.append(report.gap)
+    assert gaps == max(alone) > min(alone)
+
+
+def test_the_limits_are_what_they_are() -> None:
+    """Looser ones would let mistakes through: 7.5e-5 is the smallest that is known."""
+    assert (PASS, WRONG, identities.TOLERANCE, gradcheck.RTOL) == (1e-6, 1e-5, 1e-9, 1e-5)
+    assert row(wrong=True).wrong
+    just = replace(row(wrong=True), maxdiff=2e-5)
+    assert just.wrong
+    assert not replace(just, maxdiff=1e-5).wrong

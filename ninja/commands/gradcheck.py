@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ninja.commands import positive
+from ninja.commands import console, positive
 
 if TYPE_CHECKING:
     from ninja.gradcheck import RuleCheck
@@ -24,10 +24,13 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 1 when a rule is wrong."""
+    import torch
+
     from ninja.cases import cases
     from ninja.gradcheck import check_rule
     from ninja.init import check_seed
 
+    torch.set_num_threads(1)
     check_seed(options.seed)
     lead = () if options.stack is None else (options.stack,)
     checks = [check_rule(name, case, options.seed, lead) for name, case in cases().items()]
@@ -57,7 +60,6 @@ def _form(check: "RuleCheck") -> str:
 
 def _print(checks: Sequence[tuple["RuleCheck", "RuleCheck"]]) -> None:
     """Each rule's largest error in both forms, and what torch's own check says."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table()
@@ -70,13 +72,13 @@ def _print(checks: Sequence[tuple["RuleCheck", "RuleCheck"]]) -> None:
         agrees = "pass" if all(check.torch_agrees for check in pair) else "wrong"
         passed = all(check.passed for check in pair)
         table.add_row(pair[0].rule, *errors, agrees, style=None if passed else "red")
-    console = Console(highlight=False)
-    console.print("Largest error against central differences, float64; torch.autograd.gradcheck")
-    console.print(table)
+    out = console()
+    out.print("Largest error against central differences, float64; torch.autograd.gradcheck")
+    out.print(table)
     every = [check for pair in checks for check in pair]
     for check in every:
         for tensor, reason in check.wrong.items():
             line = f"{check.rule}, {_form(check)}, delta of {tensor}: {reason}"
-            console.print(line, markup=False)
+            out.print(line, markup=False)
     passed = sum(check.passed for check in every)
-    console.print(f"{len(checks)} rules in 2 forms each: {passed} of {len(every)} pass")
+    out.print(f"{len(checks)} rules in 2 forms each: {passed} of {len(every)} pass")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from ninja.commands import console
+
 if TYPE_CHECKING:
     from ninja.mutants import Outcome
 
@@ -30,8 +32,11 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 1 when a mistake slips through."""
+    import torch
+
     from ninja.mutants import try_all
 
+    torch.set_num_threads(1)
     outcomes = list(try_all())
     if options.json:
         print(json.dumps({"mutants": [_object(outcome) for outcome in outcomes]}, indent=1))
@@ -52,7 +57,6 @@ def _object(outcome: "Outcome") -> dict[str, Any]:
 
 def _print(outcomes: Sequence["Outcome"]) -> None:
     """One line a mutant under its target, one column a check."""
-    from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
 
@@ -72,18 +76,18 @@ def _print(outcomes: Sequence["Outcome"]) -> None:
             table.add_row(
                 Padding(f"{outcome.mutant.mistake}{note}", (0, 0, 0, 2)), *marks, style=style
             )
-    console = Console(highlight=False)
-    console.print("Each mistake, planted in our own code, and the checks that catch it (x): the")
-    console.print("shape of a delta, its row, the gap, central differences, an identity")
-    console.print(table)
+    out = console()
+    out.print("Each mistake, planted in our own code, and the checks that catch it (x): the")
+    out.print("shape of a delta, its row, the gap, central differences, an identity")
+    out.print(table)
     equivalent = [outcome.mutant for outcome in outcomes if outcome.mutant.equivalent]
     for reason in dict.fromkeys(mutant.equivalent for mutant in equivalent):
         names = ", ".join(mutant.name for mutant in equivalent if mutant.equivalent == reason)
-        console.print(f"equivalent: {names}: {reason}.", markup=False)
+        out.print(f"equivalent: {names}: {reason}.", markup=False)
     missed = [outcome.mutant.name for outcome in outcomes if not outcome.accounted_for]
-    console.print(
+    out.print(
         f"{len(outcomes)} mutants: {len(outcomes) - len(equivalent) - len(missed)} caught, "
         f"{len(equivalent)} equivalent, {len(missed)} missed"
     )
     for name in missed:
-        console.print(f"missed: {name}", markup=False, style="red")
+        out.print(f"missed: {name}", markup=False, style="red")

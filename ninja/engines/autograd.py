@@ -24,9 +24,13 @@ class Autograd:
             for name, saved in trace.saved.items():
                 watched[name] |= intermediates(saved)
         tensors = [tensor for named in watched.values() for tensor in named.values()]
-        loss = trace.loss.sum()
+        ones = torch.ones_like(trace.loss)
         # the graph goes with the trace, and another engine may want it yet
-        grads = iter(torch.autograd.grad(loss, tensors, retain_graph=True, materialize_grads=True))
+        grads = iter(
+            torch.autograd.grad(
+                trace.loss, tensors, ones, retain_graph=True, materialize_grads=True
+            )
+        )
         deltas: Deltas = {
             name: {key: next(grads) for key in named} for name, named in watched.items()
         }

@@ -7,7 +7,7 @@ from ninja.types import Gradients, Trace, Watch
 
 
 class Engine(Protocol):
-    """Pulls the loss back over a trace.
+    """Pulls the loss back over a trace, before anything changes the parameters it used.
 
     Attributes:
         graph: whether the forward must let autograd record (`Net.forward(graph=...)`).

@@ -57,6 +57,8 @@ _LINEAR = _mutants(
     ("mean for sum in db", "dy.sum(-2)", "dy.mean(-2)"),
     ("= for += over the rows in db", "dy.sum(-2)", "dy[..., -1, :]"),
     ("not summed: db of every row", "dy.sum(-2)", "dy"),
+    ("a stack: the first axis for the rows in db", "dy.sum(-2)", "dy.sum(0)"),
+    ("a stack: axes 0 and 1 for the last two in dW", 'saved["x"].mT', 'saved["x"].transpose(0, 1)'),
 )
 
 _EMBEDDING = _mutants(
@@ -165,6 +167,7 @@ _STANDARDIZE = (
             "ddiff = ddiff2 * (2 * diff)",
         ),
         ("the way through the variance lost", "ddiff = ddiff + ddiff2 * (2 * diff)", "pass"),
+        ("a stack: replicas for rows", "n = draw.shape[dim]", "n = draw.shape[0]"),
         ("sign of the mean", "-ddiff.sum(dim", "ddiff.sum(dim"),
         ("1/n of the mean forgotten", "dmean / n", "dmean"),
         ("the way through the mean lost", "ddiff + dmean / n", "ddiff"),
@@ -198,6 +201,7 @@ _NORMS = (
         ("mean for sum in dγ", "(dy * raw).sum(-2", "(dy * raw).mean(-2"),
         ("(n,) for (1, n) in dγ", "(dy * raw).sum(-2, keepdim=True)", "(dy * raw).sum(-2)"),
         ("raw forgotten in dγ", "(dy * raw).sum(-2", "dy.sum(-2"),
+        ("a stack: the first axis for the rows in dβ", "dy.sum(-2, keepdim=True)", "dy.sum(0)"),
         ("not summed: dβ of every row", "dy.sum(-2, keepdim=True)", "dy"),
     ),
     *_mutants(
@@ -281,6 +285,11 @@ _SHAPE = (
             "delta",
         ),
         (
+            "a stack: shared out among the replicas",
+            "torch.ones_like(trace.loss)",
+            "torch.ones_like(trace.loss) / max(1, trace.loss.numel())",
+        ),
+        (
             "the first delta wins on shared nodes",
             "delta if earlier is None else earlier + delta",
             "delta if earlier is None else earlier",
@@ -345,6 +354,7 @@ _LOSSES = (
         ("one-hot added", "(-share).expand", "share.expand"),
         ("1/n forgotten", " * (1 / probs.shape[-2])", ""),
         ("1/n on one of the two only", "(probs * share)", "probs.clone()"),
+        ("a stack: replicas for rows", "probs.shape[-2]", "probs.shape[0]"),
         ("pull for push", "(probs * share)", "(probs * -share)"),
     ),
     *_mutants(

@@ -11,21 +11,22 @@ from ninja.cases import Case, cases
 from ninja.config import InitConfig, ModelConfig, NetworkConfig, NormConfig
 from ninja.engines import Autograd, Manual
 from ninja.errors import ShapeError
-from ninja.gradcheck import check_rule
+from ninja.gradcheck import check_form
 from ninja.identities import TOLERANCE, identities, running_identities
 from ninja.init import Generators
 from ninja.mutants.catalogue import MUTANTS, Mutant
 from ninja.mutants.plant import owner, planted
 from ninja.net import Net, draw
 from ninja.networks import build
+from ninja.replicas import stack
 from ninja.rules import BatchNorm, LayerNorm, RMSNorm, Rule, activations, intermediates
-from ninja.types import Batch
+from ninja.types import Batch, Shape
 
 CHECKS = ("shape", "exact row", "gap", "gradcheck", "identity")
 """The shape of a delta; a row against autograd, bit for bit, or closely for a closed form; the
 network's gap; differences; identities."""
 
-VOCABULARY = 27
+VOCABULARY, REPLICAS = 27, 8
 
 
 @dataclass(frozen=True)
@@ -106,19 +107,23 @@ def _networks() -> list[Net]:
 
 
 def _network_checks(net: Net) -> tuple[set[str], float]:
-    """Shapes, rows and gap of both engines by hand, on one batch."""
+    """Shapes, rows and gap of both engines by hand, on one batch; a stack of as many rows.
+
+    As many rows as replicas: what sums over the wrong one of the two still fits.
+    """
     caught: set[str] = set()
     largest = float("nan")
-    generators = Generators.of(1)
-    tokens = torch.randint(0, VOCABULARY, (32, 3), generator=generators.run)
-    targets = torch.randint(0, VOCABULARY, (32,), generator=generators.run)
-    params = draw(net, generators, torch.float64)
+    seeds = [Generators.of(seed) for seed in range(1, REPLICAS + 1)]
+    params = stack([draw(net, generators, torch.float64) for generators in seeds])
+    shape = (REPLICAS, REPLICAS)
+    tokens = torch.randint(0, VOCABULARY, (*shape, 3), generator=seeds[0].run)
+    targets = torch.randint(0, VOCABULARY, shape, generator=seeds[0].run)
     trace = net.forward(params, Batch(tokens, targets), graph=True)
     reference = Autograd()(net, trace).deltas
     for engine in (Manual(fused=False), Manual(fused=True)):
         try:
             deltas = engine(net, trace).deltas
-            apart = gap(deltas, reference, trace.bound).item()
+            apart = gap(deltas, reference, trace.bound, trace.loss.dim()).max().item()
         except (RuntimeError, ShapeError):  # what torch says of tensors that do not fit
             caught.add("shape")
             continue
@@ -129,30 +134,39 @@ def _network_checks(net: Net) -> tuple[set[str], float]:
 
 
 def _case_checks(case: Case) -> set[str]:
-    """The checks of a single rule, step by step and in closed form."""
+    """The checks of a single rule, step by step and in closed form, alone and in a stack."""
+    return {
+        check
+        for lead in ((), (2,))
+        for fused in (False, True)
+        for check in _form(case, lead, fused)
+    }
+
+
+def _form(case: Case, lead: Shape, fused: bool) -> set[str]:
     caught: set[str] = set()
-    for fused in (False, True):
-        try:
-            caught |= _rows(case, fused=fused)
-            point = case.draw(Generator().manual_seed(2))
-            found = identities(point, fused=fused)
-            if isinstance(case.rule, BatchNorm):
-                std = replace(case.rule, running_statistic="std")
-                x = point.inputs["x0"]
-                found |= running_identities(case.rule, x) | running_identities(std, x)
-            if not all(value <= TOLERANCE for value in found.values()):
-                caught.add("identity")
-        except (RuntimeError, ShapeError):
-            caught.add("shape")
     try:
-        if not all(check.passed for check in check_rule("", case, seed=3)):
-            caught.add("gradcheck")
+        caught |= _rows(case, lead, fused=fused)
+        point = case.draw(Generator().manual_seed(2), lead)
+        found = identities(point, fused=fused)
+        if isinstance(case.rule, BatchNorm):
+            std = replace(case.rule, running_statistic="std")
+            x = point.inputs["x0"]
+            found |= running_identities(case.rule, x) | running_identities(std, x)
+        if not all(value <= TOLERANCE for value in found.values()):
+            caught.add("identity")
     except (RuntimeError, ShapeError):
         caught.add("shape")
+    if lead:  # element by element: on the stack alone, which has all of a single run's mistakes
+        try:
+            if not check_form("", case, 3, lead, fused=fused).passed:
+                caught.add("gradcheck")
+        except (RuntimeError, ShapeError):
+            caught.add("shape")
     return caught
 
 
-def _rows(case: Case, *, fused: bool) -> set[str]:
+def _rows(case: Case, lead: Shape, *, fused: bool) -> set[str]:
     """The rule's deltas against autograd's over the same forward, also where maxima tie.
 
     Step by step bit for bit in float32; a closed form closely, which float32 is too coarse to tell.
@@ -160,7 +174,7 @@ def _rows(case: Case, *, fused: bool) -> set[str]:
     caught: set[str] = set()
     for coarse in (False, True):
         dtype = torch.float64 if fused else torch.float32
-        point = case.draw(Generator().manual_seed(4), dtype=dtype)
+        point = case.draw(Generator().manual_seed(4), lead, dtype)
         if coarse:
             point = replace(point, inputs={k: (x * 2).round() / 2 for k, x in point.inputs.items()})
         free = {name: tensor.requires_grad_() for name, tensor in point.free.items()}

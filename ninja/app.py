@@ -1,0 +1,94 @@
+"""``python run.py``: composed by Hydra, and answered before anything heavy is loaded."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ninja import runs
+from ninja.config import RunConfig
+from ninja.errors import NinjaError, nearest, unknown_key
+from ninja.schema import config_of
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+
+
+def main() -> None:
+    """Run what the command line says. Exit code 2 for bad input, 1 for a run that diverged."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # faults come here, and are told in one line
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    app = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)
+    try:
+        app()
+    except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
+        print(f"ninja: {_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run_folder(*, _root_: DictConfig) -> str:
+    """``${run_folder:}``: where the run that is being composed lies."""
+    return runs.folder_of(_plain(_root_))
+
+
+def _plain(composed: DictConfig) -> dict[str, Any]:
+    """The job's own keys, resolved, without Hydra's."""
+    job = {str(key): composed._get_node(key) for key in composed if key != "hydra"}
+    return {
+        key: OmegaConf.to_container(node, resolve=True)
+        if OmegaConf.is_config(node)
+        else composed[key]
+        for key, node in job.items()
+    }
+
+
+def _job(composed: DictConfig) -> None:
+    """Train, and exit: Hydra would drop a code, and add a line of its own to a fault."""
+    try:
+        config = config_of(RunConfig, _plain(composed))
+        folder = runs.folder(config)
+        first = f"{folder}: {config.backward}, {config.steps:,} steps, seed {config.seed}"
+        print(first, flush=True)
+
+        from ninja import screen  # torch comes with it, after the first line
+
+        sys.exit(screen.watch(config, folder))
+    except (NinjaError, OSError) as error:
+        print(f"ninja: {_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _line(error: BaseException) -> str:
+    """What a user needs of an error: our own words where there are some, else all in one line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, NinjaError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename!r}: {error.strerror}"
+    said = str(error)
+    if unknown := re.search(r"Could not override '([^']+)'", said):
+        return unknown_key(unknown[1], keys())
+    if unknown := re.search(r"Could not find '([^']+)/([^'/]+)'", said):
+        options = [path.stem for path in (CONF / unknown[1]).glob("*.yaml")]
+        return nearest(unknown[1], unknown[2], options)
+    return " ".join(said.split())
+
+
+def keys(config: type = RunConfig, prefix: str = "") -> Iterator[str]:
+    """Every key that can be overridden, dotted."""
+    hints: Mapping[str, Any] = get_type_hints(config)
+    for item in fields(config):
+        hint = hints[item.name]
+        if is_dataclass(hint) and isinstance(hint, type):
+            yield from keys(hint, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}"

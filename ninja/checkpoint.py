@@ -1,0 +1,77 @@
+"""All that a run needs to go on as if it had never stopped."""
+
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ninja import durable
+from ninja.types import Buffers, Params
+
+CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """A run between two steps.
+
+    Attributes:
+        step: the next one.
+        params: trained so far.
+        buffers: running statistics.
+        optimizer: momenta, by name, node and tensor.
+        generators: state of each stream before its last block of batches was drawn.
+        used: batches of that block that have been trained on.
+        record: bytes of the record up to here.
+        seconds: trained up to here, over all starts.
+    """
+
+    step: int
+    params: Params
+    buffers: Buffers
+    optimizer: dict[str, Params]
+    generators: list[Tensor]
+    used: int
+    record: int
+    seconds: float
+
+
+def save(folder: Path, run_id: str, state: TrainState) -> None:
+    """Write the state; the one before it stays as the previous checkpoint."""
+    buffer = io.BytesIO()
+    plain = {field.name: getattr(state, field.name) for field in fields(TrainState)}
+    torch.save({"version": VERSION, "run_id": run_id, **plain}, buffer)
+    current = folder / CURRENT
+    if current.exists():
+        current.replace(folder / PREVIOUS)
+    durable.write(current, buffer.getvalue())
+
+
+def load(folder: Path, run_id: str) -> tuple[TrainState | None, list[str]]:
+    """The newest checkpoint that is whole, or none, and a line about each that is not.
+
+    Nothing but tensors and plain values is unpickled (``weights_only=True``).
+    """
+    damaged: list[str] = []
+    for name in (CURRENT, PREVIOUS):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            return _read(path, run_id), damaged
+        except Exception as error:  # a damaged file fails in many ways
+            why = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+            shown = "".join(character for character in why if character.isprintable())
+            damaged.append(f"{str(path)!r}: damaged ({shown})")
+    return None, damaged
+
+
+def _read(path: Path, run_id: str) -> TrainState:
+    saved: dict[str, Any] = torch.load(path, weights_only=True)
+    if saved["version"] != VERSION or saved["run_id"] != run_id:
+        raise ValueError("it belongs to another run or another version")
+    return TrainState(**{field.name: saved[field.name] for field in fields(TrainState)})

@@ -1,0 +1,276 @@
+"""A run from its first step, or from where it was stopped, to its result."""
+
+import fcntl
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ninja import checkpoint, data, evaluate, records, result, runs
+from ninja.agreement import WRONG
+from ninja.checks import check_run
+from ninja.config import ProbeConfig, RunConfig
+from ninja.errors import RunError
+from ninja.probes import (
+    Snapshot,
+    due,
+    gap_due,
+    histograms,
+    layer_rows,
+)
+from ninja.result import Result
+from ninja.rules import intermediates
+from ninja.train import Step, Training, begin, state_of, train_step
+
+Tell = Callable[[dict[str, Any]], None]
+"""Is told every row as it is recorded."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that was asked to stop, and did, between two steps.
+
+    Attributes:
+        step: the next one.
+        signal: that asked.
+    """
+
+    step: int
+    signal: int
+
+
+def fit(
+    config: RunConfig,
+    folder: Path,
+    tell: Tell = lambda _: None,
+    warn: Callable[[str], None] = print,
+) -> Result | Interrupted:
+    """Train, record, evaluate; or read the result of a run that is done.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        tell: is told every row.
+        warn: is told, in a line, of what was mended.
+
+    Raises:
+        NinjaError: the configuration, the data or the folder cannot be used, or an engine is wrong
+            and ``probe.on_gap=stop``. What was computed is kept.
+    """
+    check_run(config)
+    torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise RunError("device: there is no CUDA device here, use device=cpu")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        done = result.read(folder)
+        if done is not None:
+            return done
+        dataset = data.load(config.data.path or data.NAMES, config.data.block_size)
+        state, damaged = checkpoint.load(folder, runs.run_id(config))
+        for line in damaged:
+            warn(f"{line}; going on from {'the one before' if state else 'the start'}")
+        run = begin(config, dataset, state)
+        with records.Record(folder, state.record if state else 0) as record:
+            before = state.seconds if state else 0.0
+            ended = _Loop(run, record, folder, before, tell, warn).go()
+        if isinstance(ended, Interrupted):
+            return ended
+        records.finish(folder)
+        found = _result(run, dataset, ended)
+        result.write(folder, found)
+        return found
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Where and how training ended: ``diverged`` says where the first number was none."""
+
+    seconds: float
+    diverged: dict[str, Any] | None
+
+
+class _Loop:
+    """Steps, rows and checkpoints until the end, a divergence or a signal."""
+
+    def __init__(
+        self,
+        run: Training,
+        record: records.Record,
+        folder: Path,
+        seconds: float,
+        tell: Tell,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.run, self.record, self.folder = run, record, folder
+        self.tell, self.warn = tell, warn
+        self.started = time.perf_counter() - seconds
+        self.looked = (run.step, time.perf_counter())
+        self.warned = False
+
+    def go(self) -> "_Ended | Interrupted":
+        """Run the loop."""
+        config = self.run.config
+        with _signals() as caught:
+            while self.run.step < config.steps:
+                look = due(config.probe, self.run.step)
+                compare = gap_due(config.probe, self.run.step)
+                step = train_step(self.run, look=look, compare=compare)
+                diverged = not math.isfinite(step.trace.loss.item())
+                if look or compare or diverged:
+                    self._record(step)
+                if diverged:
+                    return _Ended(self._seconds(), _first_bad(step))
+                every = config.checkpoint.every
+                if caught or (every and self.run.step % every == 0):
+                    self._save()
+                if caught:
+                    return Interrupted(self.run.step, caught[0])
+        self._save()
+        return _Ended(self._seconds(), None)
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def _save(self) -> None:
+        state = state_of(self.run, self.record.synchronise(), self._seconds())
+        checkpoint.save(self.folder, runs.run_id(self.run.config), state)
+
+    def _record(self, step: Step) -> None:
+        since, at = self.looked
+        now = time.perf_counter()
+        row: dict[str, Any] = {"step": step.number, "loss": step.trace.loss.item(), "lr": step.lr}
+        if step.grad_norm is not None:
+            row["grad_norm"] = step.grad_norm.item()
+        if step.gradients.gap is not None:
+            row["gap"] = step.gradients.gap.item()
+        if step.snapshot is not None:
+            row["layers"] = _layers(step.snapshot)
+            if _histograms_due(self.run.config.probe, step.number):
+                row["histograms"] = _histograms(step.snapshot)
+        row["train_us"] = (now - at) / (self.run.step - since) * 1e6
+        row["probe_us"] = (time.perf_counter() - now) * 1e6
+        self.record.append(row)
+        self.tell(row)
+        self.looked = (self.run.step, time.perf_counter())
+        self._judge(row)
+
+    def _judge(self, row: dict[str, Any]) -> None:
+        """Warn once, or stop, when the engine in use is wrong."""
+        if row.get("gap", 0.0) <= WRONG:
+            return
+        said = (
+            f"step {row['step']}: the gap of {self.run.config.backward} from the other engine is "
+            f"{row['gap']:.1e}, above {WRONG:g}: one of the two is wrong"
+        )
+        if self.run.config.probe.on_gap == "stop":
+            self._save()
+            raise RunError(f"{said}; stopped, as probe.on_gap=stop asks")
+        if not self.warned:
+            self.warn(said)
+        self.warned = True
+
+
+def _layers(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Every layer as plain data, with one synchronisation."""
+    rows = layer_rows(snapshot)
+    every = [value.double() for row in rows for value in row.columns.values()]
+    values = iter(torch.stack(every).tolist())
+    return [
+        {
+            "layer": layer,
+            "node": row.node,
+            "rule": row.rule,
+            "tensor": row.tensor,
+            **{column: next(values) for column in row.columns},
+        }
+        for layer, row in enumerate(rows)
+    ]
+
+
+def _histograms_due(config: ProbeConfig, step: int) -> bool:
+    """On the early steps, and on every tenth of the others: they are large."""
+    return config.histograms and (
+        step in config.early or (config.every > 0 and step % (10 * config.every) == 0)
+    )
+
+
+def _histograms(snapshot: Snapshot) -> list[dict[str, Any]]:
+    return [
+        {
+            "node": of.node,
+            "tensor": of.tensor,
+            "of": of.of,
+            "counts": of.counts.tolist(),
+            "edges": of.edges.tolist(),
+            "outside": of.outside.item(),
+        }
+        for of in histograms(snapshot)
+    ]
+
+
+def _first_bad(step: Step) -> dict[str, Any]:
+    """The first tensor, in forward order, that holds an infinity or is not a number."""
+    for node, saved in step.trace.saved.items():
+        for name, tensor in [*step.trace.bound[node].items(), *intermediates(saved)]:
+            if not tensor.isfinite().all():
+                return {"step": step.number, "node": node, "tensor": name}
+    return {"step": step.number, "node": "loss", "tensor": "y"}
+
+
+def _result(run: Training, dataset: data.Dataset, ended: _Ended) -> Result:
+    config = run.config
+    losses: dict[str, float] = {}
+    if ended.diverged is None:
+        args = (run.net, run.params, run.buffers, dataset, config.batch_size)
+        losses = asdict(evaluate.losses(*args, calibrated=config.norm.calibrate))
+    return Result(
+        runs.run_id(config),
+        "done" if ended.diverged is None else "diverged",
+        run.step,
+        losses,
+        ended.diverged,
+        dataset.vocabulary.size,
+        dataset.sha256,
+        json.loads(json.dumps(asdict(config))),  # as it will be read again
+        ended.seconds,
+    )
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """One process a run. The lock goes with the process, however that ends.
+
+    Raises:
+        RunError: another process is in this run.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{str(folder)!r}: another process is training this run") from None
+        yield
+
+
+@contextmanager
+def _signals() -> Generator[list[int]]:
+    """Note SIGTERM and SIGINT, for the loop to act on between two steps."""
+    caught: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,85 @@
+"""From plain data (YAML, the command line) to a typed configuration, and no further than types."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ninja.errors import ConfigError, nearest, unknown_key
+
+Config = TypeVar("Config")
+
+
+def config_of(kind: type[Config], plain: Mapping[Any, Any], prefix: str = "") -> Config:
+    """A config dataclass, and those within it, from nested mappings; what is missing is default.
+
+    Raises:
+        ConfigError: an unknown key, with the nearest one, or a value of another type.
+    """
+    hints = get_type_hints(kind)
+    for key in plain:
+        if key not in hints:
+            raise ConfigError(unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in hints]))
+    made: dict[str, Any] = {}
+    for name, value in plain.items():
+        hint = hints[name]
+        if is_dataclass(hint) and isinstance(hint, type):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{prefix}{name}: {value!r} is no group of keys")
+            made[name] = config_of(hint, value, f"{prefix}{name}.")
+        else:
+            made[name] = _tuples(value)
+    config = kind(**made)
+    check_types(config, prefix)
+    return config
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, all the way down: a configuration cannot be changed."""
+    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
+
+
+def check_types(config: Any, prefix: str = "") -> None:
+    """Every field has its declared type; an int is a good float, a bool is neither.
+
+    Raises:
+        ConfigError: one has not.
+    """
+    hints = get_type_hints(type(config))
+    for item in fields(config):
+        key = item.metadata.get("key", f"{prefix}{item.name}")
+        hint, value = hints[item.name], getattr(config, item.name)
+        if is_dataclass(value):
+            check_types(value, f"{key}.")
+        elif get_origin(hint) is Literal and value not in get_args(hint):
+            raise ConfigError(nearest(key, value, get_args(hint)))
+        elif key != "init.gain" and not _fits(value, hint):  # a number or a word: see `gain_value`
+            raise ConfigError(f"{key}: {value!r} is not of type {_kind(hint)}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in args
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in args)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = (args[0],) * len(value) if args[-1] is Ellipsis else args
+        return len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _fits(key, args[0]) and _fits(one, args[1]) for key, one in value.items()
+        )
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
+def _kind(hint: Any) -> str:
+    if hint is NoneType:
+        return "null"
+    return (
+        getattr(hint, "__name__", "") if not get_args(hint) else str(hint).replace("None", "null")
+    )

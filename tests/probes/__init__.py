@@ -1,0 +1,1 @@
+"""Specification of the probes, one file a module."""
