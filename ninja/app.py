@@ -24,18 +24,24 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 def main() -> None:
     """Run what the command line says. Exit code 2 for bad input, 1 for a run that diverged."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # faults come here, and are told in one line
-    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
-    app = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)
+    OmegaConf.register_new_resolver("run_id", _run_id, replace=True)
+    codes = [0]
+
+    def job(composed: DictConfig) -> None:
+        codes.append(_job(composed))  # Hydra would drop it
+        if codes[-1] > 128:  # a signal is meant for the whole command, not for one of its runs
+            sys.exit(codes[-1])
+
     try:
-        app()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
-        print(f"ninja: {_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        codes.append(_fault(error))
+    sys.exit(max(codes))
 
 
-def _run_folder(*, _root_: DictConfig) -> str:
-    """``${run_folder:}``: where the run that is being composed lies."""
-    return runs.folder_of(_plain(_root_))
+def _run_id(*, _root_: DictConfig) -> str:
+    """``${run_id:}``: of the run that is being composed."""
+    return runs.run_id(config_of(RunConfig, _plain(_root_)))
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:
@@ -49,8 +55,8 @@ def _plain(composed: DictConfig) -> dict[str, Any]:
     }
 
 
-def _job(composed: DictConfig) -> None:
-    """Train, and exit: Hydra would drop a code, and add a line of its own to a fault."""
+def _job(composed: DictConfig) -> int:
+    """Train one run; its exit code. A fault is told here: Hydra would add a line of its own."""
     try:
         config = config_of(RunConfig, _plain(composed))
         folder = runs.folder(config)
@@ -59,10 +65,14 @@ def _job(composed: DictConfig) -> None:
 
         from ninja import screen  # torch comes with it, after the first line
 
-        sys.exit(screen.watch(config, folder))
+        return screen.watch(config, folder)
     except (NinjaError, OSError) as error:
-        print(f"ninja: {_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        return _fault(error)
+
+
+def _fault(error: Exception) -> int:
+    print(f"ninja: {_line(error)}", file=sys.stderr)
+    return 2
 
 
 def _line(error: BaseException) -> str:

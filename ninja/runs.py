@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ninja import words
 from ninja.config import RunConfig
-from ninja.schema import config_of
 
 NUMERICS = 1
 """Raised when golden losses change, so that no older result passes for a newer one."""
@@ -32,9 +30,3 @@ def run_id(config: RunConfig) -> str:
 def folder(config: RunConfig) -> Path:
     """``output/study/run_id``."""
     return Path(config.output, config.study, run_id(config))
-
-
-def folder_of(plain: Mapping[str, Any]) -> str:
-    """The same, from a composed configuration that has not been checked."""
-    known = {key: value for key, value in plain.items() if key != "hydra"}
-    return str(folder(config_of(RunConfig, known)))

@@ -134,9 +134,25 @@ def test_a_run_and_the_same_again(tmp_path: Path, words: str) -> None:
     assert f"train {found['losses']['train']:.4f}" in again.stdout
 
 
+def test_several_runs_one_after_the_other(tmp_path: Path, words: str) -> None:
+    """Hydra's own launcher: each run lies where it lies alone, and one that diverges stops none."""
+    several = small(tmp_path, words, "init.gain=1e30,1.0", "norm=none", "model.activation=relu")
+    done = run("-m", *several)
+    assert (done.returncode, done.stderr) == (1, "")
+    folders = {path.parent for path in (tmp_path / "out/default").glob("*/result.json")}
+    assert len(folders) == 2
+    assert all((folder / ".hydra/config.yaml").exists() for folder in folders)
+    alone = run(*small(tmp_path, words, "init.gain=1.0", "norm=none", "model.activation=relu"))
+    assert alone.returncode == 0
+    assert "done already" in alone.stdout
+
+
+@pytest.mark.parametrize("more", [(), ("-m", "seed=1,2")], ids=["one", "several"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_a_clean_stop(tmp_path: Path, words: str, number: signal.Signals) -> None:
-    overrides = small(tmp_path, words, "steps=2000000")
+def test_a_signal_is_a_clean_stop(
+    tmp_path: Path, words: str, number: signal.Signals, more: tuple[str, ...]
+) -> None:
+    overrides = [*more, *small(tmp_path, words, "steps=2000000")]
     process = subprocess.Popen(
         [sys.executable, "run.py", *overrides],
         cwd=ROOT,
@@ -152,7 +168,8 @@ def test_a_signal_is_a_clean_stop(tmp_path: Path, words: str, number: signal.Sig
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert err == ""
-    assert f"{number.name}: stopped before step" in out
+    assert out.count(f"{number.name}: stopped before step") == 1
+    assert len(list((tmp_path / "out/default").glob("*/checkpoint.pt"))) == 1
 
 
 def test_divergence_is_exit_code_1(tmp_path: Path, words: str) -> None:

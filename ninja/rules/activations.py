@@ -20,7 +20,8 @@ class Activation(Rule, ABC):
 
     name: ClassVar[str]
     gain: ClassVar[float]
-    """What keeps a signal's scale through the layer (`torch.nn.init.calculate_gain`); 1 if none."""
+    """What keeps a signal's scale through the layer as it is made by default
+    (`torch.nn.init.calculate_gain`); 1 where there is no such number."""
 
 
 @dataclass(frozen=True)
