@@ -36,6 +36,9 @@ def main() -> None:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
         codes.append(_fault(error))
+    except KeyboardInterrupt:  # outside of the training loop, which stops by itself
+        print("ninja: interrupted; the same command goes on", file=sys.stderr)
+        codes.append(130)
     sys.exit(max(codes))
 
 
@@ -83,7 +86,7 @@ def _line(error: BaseException) -> str:
             return str(cause)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename!r}: {error.strerror}"
+        return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
     said = str(error)
     if unknown := re.search(r"Could not override '([^']+)'", said):
         return unknown_key(unknown[1], keys())

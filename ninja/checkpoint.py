@@ -1,5 +1,6 @@
 """All that a run needs to go on as if it had never stopped."""
 
+import hashlib
 import io
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from ninja.types import Buffers, Params
 
 CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 VERSION = 1
+DIGEST = 32  # bytes of SHA-256
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,16 @@ def save(folder: Path, run_id: str, state: TrainState) -> None:
     buffer = io.BytesIO()
     plain = {field.name: getattr(state, field.name) for field in fields(TrainState)}
     torch.save({"version": VERSION, "run_id": run_id, **plain}, buffer)
+    content = buffer.getvalue()
     current = folder / CURRENT
-    if current.exists():
+    if current.is_file() and _is_whole(current.read_bytes()):  # else it would push out a good one
         current.replace(folder / PREVIOUS)
-    durable.write(current, buffer.getvalue())
+    durable.write(current, hashlib.sha256(content).digest() + content)
+
+
+def _is_whole(stored: bytes) -> bool:
+    """Torch's own format does not notice a changed byte: a digest goes before it."""
+    return hashlib.sha256(stored[DIGEST:]).digest() == stored[:DIGEST]
 
 
 def load(folder: Path, run_id: str) -> tuple[TrainState | None, list[str]]:
@@ -71,7 +79,10 @@ def load(folder: Path, run_id: str) -> tuple[TrainState | None, list[str]]:
 
 
 def _read(path: Path, run_id: str) -> TrainState:
-    saved: dict[str, Any] = torch.load(path, weights_only=True)
+    stored = path.read_bytes()
+    if not _is_whole(stored):
+        raise ValueError("its bytes are not those that were written")
+    saved: dict[str, Any] = torch.load(io.BytesIO(stored[DIGEST:]), weights_only=True)
     if saved["version"] != VERSION or saved["run_id"] != run_id:
         raise ValueError("it belongs to another run or another version")
     return TrainState(**{field.name: saved[field.name] for field in fields(TrainState)})

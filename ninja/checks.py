@@ -87,11 +87,8 @@ def check_run(config: RunConfig) -> None:
     check(config.network)
     check_seed(config.seed)
     optimizer, probe = config.optimizer, config.probe
-    for key, value in (
-        ("steps", config.steps),
-        ("threads", config.threads),
-    ):
-        _check_range(key, value, 1)
+    _check_range("steps", config.steps, 1)
+    _check_range("threads", config.threads, 1, 256)
     _check_range("batch_size", config.batch_size, 1, 1 << 20)
     for key, value in (
         ("probe.every", probe.every),
@@ -108,6 +105,10 @@ def check_run(config: RunConfig) -> None:
         *(("optimizer.betas", beta) for beta in optimizer.betas),
     ):
         _check_range(key, value, 0, 1)
+    if max(optimizer.betas) == 1:
+        raise ConfigError(
+            "optimizer.betas: 1 would never forget the start, give less, such as 0.999"
+        )
     for step, factor in optimizer.lr_schedule:
         _check_range("optimizer.lr_schedule", step, 0)
         _check_range(f"optimizer.lr_schedule.{step}", factor, 0)

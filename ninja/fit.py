@@ -71,7 +71,7 @@ def fit(
         raise RunError("device: there is no CUDA device here, use device=cpu")
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        done = result.read(folder)
+        done = result.read(folder, runs.run_id(config))
         if done is not None:
             return done
         dataset = data.load(config.data.path or data.NAMES, config.data.block_size)
@@ -135,7 +135,7 @@ class _Loop:
                 if caught:
                     return Interrupted(self.run.step, caught[0])
         self._save()
-        return _Ended(self._seconds(), None)
+        return _Ended(self._seconds(), _bad_parameter(self.run))
 
     def _seconds(self) -> float:
         return time.perf_counter() - self.started
@@ -217,6 +217,15 @@ def _histograms(snapshot: Snapshot) -> list[dict[str, Any]]:
     ]
 
 
+def _bad_parameter(run: Training) -> dict[str, Any] | None:
+    """The first parameter that the last update spoiled, if it did: no later loss will show it."""
+    for node, tensors in run.params.items():
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                return {"step": run.step - 1, "node": node, "tensor": name}
+    return None
+
+
 def _first_bad(step: Step) -> dict[str, Any]:
     """The first tensor, in forward order, that holds an infinity or is not a number."""
     for node, saved in step.trace.saved.items():
@@ -229,15 +238,18 @@ def _first_bad(step: Step) -> dict[str, Any]:
 def _result(run: Training, dataset: data.Dataset, ended: _Ended) -> Result:
     config = run.config
     losses: dict[str, float] = {}
-    if ended.diverged is None:
+    diverged = ended.diverged
+    if diverged is None:
         args = (run.net, run.params, run.buffers, dataset, config.batch_size)
         losses = asdict(evaluate.losses(*args, calibrated=config.norm.calibrate))
+        if not math.isfinite(losses["train"]):
+            losses, diverged = {}, {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
     return Result(
         runs.run_id(config),
-        "done" if ended.diverged is None else "diverged",
+        "done" if diverged is None else "diverged",
         run.step,
         losses,
-        ended.diverged,
+        diverged,
         dataset.vocabulary.size,
         dataset.sha256,
         json.loads(json.dumps(asdict(config))),  # as it will be read again

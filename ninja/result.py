@@ -67,18 +67,21 @@ def write(folder: Path, result: Result) -> None:
     durable.write(folder / RESULT, json.dumps(vars(result), indent=1).encode())
 
 
-def read(folder: Path) -> Result | None:
+def read(folder: Path, run_id: str) -> Result | None:
     """The result of a finished run, or none.
 
     Raises:
-        RecordError: there is one, and it is damaged.
+        RecordError: there is one, and it is damaged, or another run's.
     """
     path = folder / RESULT
     if not path.exists():
         return None
     try:
-        return Result(**json.loads(path.read_bytes()))
-    except (ValueError, TypeError) as error:
+        found = Result(**json.loads(path.read_bytes()))
+        if found.run_id != run_id:
+            raise ValueError(f"it is of the run {found.run_id}")
+    except (ValueError, TypeError, RecursionError) as error:
         raise RecordError(
             f"{str(path)!r}: damaged ({error}): remove it to finish the run again"
         ) from None
+    return found

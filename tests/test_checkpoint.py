@@ -1,5 +1,7 @@
 """Checkpoints: what was saved comes back; a damaged one is named and the previous one used."""
 
+import hashlib
+import io
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,25 @@ def test_a_torn_one(tmp_path: Path, cut: int) -> None:
     assert steps(tmp_path) == (1, 1)
 
 
+@pytest.mark.parametrize("place", [0, 31, 32, 500, -1])
+def test_one_changed_byte_is_noticed(tmp_path: Path, place: int) -> None:
+    save(tmp_path, "abc", state(1))
+    save(tmp_path, "abc", state(2))
+    content = bytearray((tmp_path / CURRENT).read_bytes())
+    content[place] ^= 255
+    (tmp_path / CURRENT).write_bytes(content)
+    assert steps(tmp_path) == (1, 1)
+
+
+def test_a_damaged_one_does_not_push_out_the_one_before(tmp_path: Path) -> None:
+    save(tmp_path, "abc", state(1))
+    save(tmp_path, "abc", state(2))
+    (tmp_path / CURRENT).write_bytes(b"torn")
+    save(tmp_path, "abc", state(3))
+    (tmp_path / CURRENT).unlink()
+    assert steps(tmp_path) == (1, 0)
+
+
 def test_another_runs_checkpoint_is_none(tmp_path: Path) -> None:
     save(tmp_path, "abc", state(1))
     assert steps(tmp_path, "xyz") == (None, 1)
@@ -78,6 +99,9 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (Path.touch, (tmp_path / "exploded",))  # pyright: ignore
 
-    torch.save({"version": 1, "run_id": "abc", "step": Bomb()}, tmp_path / CURRENT)
+    buffer = io.BytesIO()
+    torch.save({"version": 1, "run_id": "abc", "step": Bomb()}, buffer)
+    content = buffer.getvalue()
+    (tmp_path / CURRENT).write_bytes(hashlib.sha256(content).digest() + content)
     assert steps(tmp_path) == (None, 1)
     assert not (tmp_path / "exploded").exists()

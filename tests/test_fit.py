@@ -25,7 +25,7 @@ from ninja.config import (
     ProbeConfig,
     RunConfig,
 )
-from ninja.errors import ConfigError, RunError
+from ninja.errors import ConfigError, RecordError, RunError
 from ninja.fit import Interrupted
 from ninja.mutants import MUTANTS, planted
 from ninja.result import Result
@@ -74,7 +74,7 @@ def assert_same_run(one: Path, other: Path, run_id: str) -> None:
     for node, tensors in first.params.items():
         for name, tensor in tensors.items():
             assert torch.equal(tensor, second.params[node][name])
-    ended = [result.read(folder) for folder in (one, other)]
+    ended = [result.read(folder, run_id) for folder in (one, other)]
     assert ended[0] is not None
     assert ended[1] is not None
     assert ended[0].losses == ended[1].losses
@@ -181,6 +181,18 @@ def test_divergence_says_where(tmp_path: Path) -> None:
     assert ended.diverged["step"] == 0
     assert ended.diverged["tensor"] in {"y", "probs", "logprobs", "norm_logits", "counts"}
     assert len(tables(tmp_path)[0]) == 1
+
+
+def test_a_last_update_that_spoils_the_parameters_is_a_divergence_too(tmp_path: Path) -> None:
+    ended = trained(replace(SMALL, steps=1, optimizer=OptimizerConfig(lr=1e38)), tmp_path)
+    assert ended.status == "diverged"
+    assert ended.losses == {}
+
+
+def test_another_runs_result_is_refused(tmp_path: Path) -> None:
+    trained(SMALL, tmp_path)
+    other = replace(SMALL, seed=5)
+    assert "damaged (it is of the run" in fault_of(lambda: fit.fit(other, tmp_path), RecordError)
 
 
 def test_a_wrong_gradient_is_noticed_at_the_first_due_step(tmp_path: Path) -> None:
