@@ -17,13 +17,14 @@ import torch
 from ninja import checkpoint, data, evaluate, records, result, runs
 from ninja.agreement import WRONG
 from ninja.checks import check_run
-from ninja.config import ProbeConfig, RunConfig
+from ninja.config import RunConfig
 from ninja.errors import RunError
 from ninja.probes import (
     Snapshot,
     due,
     gap_due,
     histograms,
+    histograms_due,
     layer_rows,
 )
 from ninja.result import Result
@@ -70,22 +71,23 @@ def fit(
     if config.device == "cuda" and not torch.cuda.is_available():
         raise RunError("device: there is no CUDA device here, use device=cpu")
     folder.mkdir(parents=True, exist_ok=True)
+    run_id = runs.run_id(config)  # once: it reads the whole word list
     with _locked(folder):
-        done = result.read(folder, runs.run_id(config))
+        done = result.read(folder, run_id)
         if done is not None:
             return done
         dataset = data.load(config.data.path or data.NAMES, config.data.block_size)
-        state, damaged = checkpoint.load(folder, runs.run_id(config))
+        state, damaged = checkpoint.load(folder, run_id)
         for line in damaged:
             warn(f"{line}; going on from {'the one before' if state else 'the start'}")
         run = begin(config, dataset, state)
         with records.Record(folder, state.record if state else 0) as record:
             before = state.seconds if state else 0.0
-            ended = _Loop(run, record, folder, before, tell, warn).go()
+            ended = _Loop(run, run_id, record, folder, before, tell, warn).go()
         if isinstance(ended, Interrupted):
             return ended
         records.finish(folder)
-        found = _result(run, dataset, ended)
+        found = _result(run, run_id, dataset, ended)
         result.write(folder, found)
         return found
 
@@ -104,13 +106,14 @@ class _Loop:
     def __init__(
         self,
         run: Training,
+        run_id: str,
         record: records.Record,
         folder: Path,
         seconds: float,
         tell: Tell,
         warn: Callable[[str], None],
     ) -> None:
-        self.run, self.record, self.folder = run, record, folder
+        self.run, self.run_id, self.record, self.folder = run, run_id, record, folder
         self.tell, self.warn = tell, warn
         self.started = time.perf_counter() - seconds
         self.looked = (run.step, time.perf_counter())
@@ -142,7 +145,7 @@ class _Loop:
 
     def _save(self) -> None:
         state = state_of(self.run, self.record.synchronise(), self._seconds())
-        checkpoint.save(self.folder, runs.run_id(self.run.config), state)
+        checkpoint.save(self.folder, self.run_id, state)
 
     def _record(self, step: Step) -> None:
         since, at = self.looked
@@ -154,7 +157,7 @@ class _Loop:
             row["gap"] = step.gradients.gap.item()
         if step.snapshot is not None:
             row["layers"] = _layers(step.snapshot)
-            if _histograms_due(self.run.config.probe, step.number):
+            if histograms_due(self.run.config.probe, step.number):
                 row["histograms"] = _histograms(step.snapshot)
         row["train_us"] = (now - at) / (self.run.step - since) * 1e6
         row["probe_us"] = (time.perf_counter() - now) * 1e6
@@ -182,7 +185,7 @@ class _Loop:
 def _layers(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Every layer as plain data, with one synchronisation."""
     rows = layer_rows(snapshot)
-    every = [value.double() for row in rows for value in row.columns.values()]
+    every = [value for row in rows for value in row.columns.values()]
     values = iter(torch.stack(every).tolist())
     return [
         {
@@ -194,13 +197,6 @@ def _layers(snapshot: Snapshot) -> list[dict[str, Any]]:
         }
         for layer, row in enumerate(rows)
     ]
-
-
-def _histograms_due(config: ProbeConfig, step: int) -> bool:
-    """On the early steps, and on every tenth of the others: they are large."""
-    return config.histograms and (
-        step in config.early or (config.every > 0 and step % (10 * config.every) == 0)
-    )
 
 
 def _histograms(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -235,7 +231,7 @@ def _first_bad(step: Step) -> dict[str, Any]:
     return {"step": step.number, "node": "loss", "tensor": "y"}
 
 
-def _result(run: Training, dataset: data.Dataset, ended: _Ended) -> Result:
+def _result(run: Training, run_id: str, dataset: data.Dataset, ended: _Ended) -> Result:
     config = run.config
     losses: dict[str, float] = {}
     diverged = ended.diverged
@@ -245,7 +241,7 @@ def _result(run: Training, dataset: data.Dataset, ended: _Ended) -> Result:
         if not math.isfinite(losses["train"]):
             losses, diverged = {}, {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
     return Result(
-        runs.run_id(config),
+        run_id,
         "done" if diverged is None else "diverged",
         run.step,
         losses,

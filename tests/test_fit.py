@@ -157,6 +157,26 @@ def test_a_done_run_is_not_trained_again(tmp_path: Path) -> None:
     assert told == []
 
 
+def test_words_that_change_under_a_run_do_not_change_whose_checkpoint_it_is(tmp_path: Path) -> None:
+    trained(SMALL, tmp_path / "whole")
+    assert SMALL.data.path is not None
+    words = Path(SMALL.data.path)
+    right, stop = words.read_text(), stop_after(7)
+
+    def tell(row: dict[str, Any]) -> None:
+        words.write_text("other\nwords\n")
+        stop(row)
+
+    try:
+        assert isinstance(fit.fit(SMALL, tmp_path / "parts", tell=tell), Interrupted)
+    finally:
+        words.write_text(right)
+    said: list[str] = []
+    trained(SMALL, tmp_path / "parts", warn=said.append)
+    assert said == []
+    assert_same_run(tmp_path / "whole", tmp_path / "parts", runs.run_id(SMALL))
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path: Path) -> None:
     trained(SMALL, tmp_path / "whole")
     fit.fit(SMALL, tmp_path / "parts", tell=stop_after(7))

@@ -6,7 +6,7 @@ is left out; one that is not a number is a finding.
 """
 
 from ninja.probes.activity import activity_blocks, dead, delta_blocks
-from ninja.probes.cadence import due, gap_due
+from ninja.probes.cadence import due, gap_due, histograms_due
 from ninja.probes.cosine import cosine
 from ninja.probes.gaps import Gaps, gaps
 from ninja.probes.groups import Block, Cell
@@ -35,6 +35,7 @@ __all__ = [
     "gaps",
     "histogram",
     "histograms",
+    "histograms_due",
     "is_twin",
     "layer_blocks",
     "layer_rows",

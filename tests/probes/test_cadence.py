@@ -1,11 +1,13 @@
 """Specification of when a step is looked at."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ninja.config import ProbeConfig
-from ninja.probes import due, gap_due
+from ninja.probes import due, gap_due, histograms_due
 
 steps = st.integers(0, 10_000)
 
@@ -34,3 +36,11 @@ def test_the_default() -> None:
 def test_nothing_is_due_when_everything_is_off(step: int) -> None:
     config = ProbeConfig(early=(), every=0, gap_every=0)
     assert (due(config, step), gap_due(config, step)) == (False, False)
+
+
+def test_histograms_are_kept_of_the_early_steps_and_of_every_tenth_due() -> None:
+    config = ProbeConfig(early=(0, 3), every=5)
+    assert [step for step in range(120) if histograms_due(config, step)] == [0, 3, 50, 100]
+    assert not any(histograms_due(replace(config, histograms=False), step) for step in range(120))
+    never = replace(config, every=0)
+    assert [step for step in range(120) if histograms_due(never, step)] == [0, 3]
