@@ -22,6 +22,9 @@ class Batches(Iterator[Batch]):
 
     Raises ConfigError for a `batch_size` below 1, DataError when there are no examples, and
     ValueError for `ahead` below 1 and for generators that are none or not all different.
+
+    Attributes:
+        examples: that are drawn from.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Batches(Iterator[Batch]):
             raise ValueError("generators: give each replica a generator of its own")
         if not self._generators:
             raise ValueError("generators: give at least one")
-        self._examples = examples
+        self.examples = examples
         self._batch_size = batch_size
         self._ahead = ahead
         self._drawn: Iterator[Batch] = iter(())
@@ -78,7 +81,7 @@ class Batches(Iterator[Batch]):
     def _draw(self) -> Iterator[Batch]:
         """Draw and gather `ahead` steps: (ahead, R, B, T) and (ahead, R, B)."""
         self._before = [generator.get_state() for generator in self._generators]
-        contexts, targets = self._examples.contexts, self._examples.targets
+        contexts, targets = self.examples.contexts, self.examples.targets
         shape = (self._ahead, self._batch_size)
         draws = [torch.randint(0, len(targets), shape, generator=g) for g in self._generators]
         indices = draws[0] if self._single else torch.stack(draws, dim=1)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ninja import durable
-from ninja.types import Buffers, Params
+from ninja.errors import RecordError
+from ninja.types import Buffers, Deltas, Params
 
 CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-VERSION = 1
+VERSION = 2
 DIGEST = 32  # bytes of SHA-256
 
 
@@ -26,6 +27,7 @@ class TrainState:
         params: trained so far.
         buffers: running statistics.
         optimizer: momenta, by name, node and tensor.
+        previous: gradients that the next step looks back at; empty if it does not.
         generators: state of each stream before its last block of batches was drawn.
         used: batches of that block that have been trained on.
         record: bytes of the record up to here.
@@ -36,6 +38,7 @@ class TrainState:
     params: Params
     buffers: Buffers
     optimizer: dict[str, Params]
+    previous: Deltas
     generators: list[Tensor]
     used: int
     record: int
@@ -62,7 +65,11 @@ def _is_whole(stored: bytes) -> bool:
 def load(folder: Path, run_id: str) -> tuple[TrainState | None, list[str]]:
     """The newest checkpoint that is whole, or none, and a line about each that is not.
 
-    Nothing but tensors and plain values is unpickled (``weights_only=True``).
+    Nothing but tensors and plain values is unpickled (``weights_only=True``). The tensors lie in
+    the CPU's memory, wherever they were trained.
+
+    Raises:
+        RecordError: there is one, but it cannot be read: to train anew would write over it.
     """
     damaged: list[str] = []
     for name in (CURRENT, PREVIOUS):
@@ -70,7 +77,14 @@ def load(folder: Path, run_id: str) -> tuple[TrainState | None, list[str]]:
         if not path.exists():
             continue
         try:
-            return _read(path, run_id), damaged
+            stored = path.read_bytes()
+        except OSError as error:
+            raise RecordError(
+                f"{str(path)!r}: cannot be read ({error.strerror}): make it a readable file, or "
+                "remove it to go on without it"
+            ) from None
+        try:
+            return _state(stored, run_id), damaged
         except Exception as error:  # a damaged file fails in many ways
             why = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
             shown = "".join(character for character in why if character.isprintable())
@@ -78,11 +92,12 @@ def load(folder: Path, run_id: str) -> tuple[TrainState | None, list[str]]:
     return None, damaged
 
 
-def _read(path: Path, run_id: str) -> TrainState:
-    stored = path.read_bytes()
+def _state(stored: bytes, run_id: str) -> TrainState:
     if not _is_whole(stored):
         raise ValueError("its bytes are not those that were written")
-    saved: dict[str, Any] = torch.load(io.BytesIO(stored[DIGEST:]), weights_only=True)
+    saved: dict[str, Any] = torch.load(
+        io.BytesIO(stored[DIGEST:]), map_location="cpu", weights_only=True
+    )
     if saved["version"] != VERSION or saved["run_id"] != run_id:
         raise ValueError("it belongs to another run or another version")
     return TrainState(**{field.name: saved[field.name] for field in fields(TrainState)})

@@ -138,19 +138,25 @@ class ProbeConfig:
     """What is looked at, and when.
 
     Attributes:
-        early: steps that are looked at in any case, while most happens.
+        early: steps that are looked at closely in any case, while most happens.
         every: and then every so many steps; 0 for the early ones only.
+        close_every: look closely every so many of these steps; 0 for the early ones only.
         gap_every: compare with the other engine every so many steps; 0 for never.
+        val_every: loss of the whole validation split after every so many steps; 0 for at the end.
         on_gap: what a wrong gradient does: a warning, or the end of the run.
-        histograms: also keep histograms of activations and gradients, on the early steps and on
-            every tenth of the others.
+        histograms: of activations and gradients, where it is looked closely.
+        noise_scale: also measure the gradient's noise on every step that is looked at, by sixteen
+            more batches.
     """
 
     early: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50)
     every: int = 100
+    close_every: int = 1000
     gap_every: int = 100
+    val_every: int = 10_000
     on_gap: Literal["warn", "stop"] = "warn"
     histograms: bool = True
+    noise_scale: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,25 @@ class CheckpointConfig:
     """
 
     every: int = 1000
+
+
+@dataclass(frozen=True)
+class WandbConfig:
+    """Where a run is shown in Weights & Biases.
+
+    Attributes:
+        project: of W&B.
+        entity: user or team; none for the user's default.
+        group: runs that belong together; none for the study.
+        tags: of the run.
+        timeout: seconds that a server which does not answer may cost a whole command.
+    """
+
+    project: str = "gradient-ninja"
+    entity: str | None = None
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    timeout: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -182,6 +207,8 @@ class RunConfig:
         optimizer: the update.
         probe: what is looked at.
         checkpoint: how often the state is kept.
+        tracker: whether W&B mirrors the record, to its server or into local files.
+        wandb: where it is shown there.
         device: where it trains.
         dtype: of parameters and activations.
         threads: of the process; bit-identity is promised for one.
@@ -200,6 +227,8 @@ class RunConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    tracker: Literal["offline", "online", "disabled"] = "offline"
+    wandb: WandbConfig = field(default_factory=WandbConfig)
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "float64"] = "float32"
     threads: int = 1

@@ -1,6 +1,7 @@
 """Files that are whole or not there, whatever kills the process or the machine."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -8,13 +9,21 @@ def write(path: Path, content: bytes) -> None:
     """Replace a file: after a crash it holds the old content or the new, never a part.
 
     The file is synchronised before the rename, and the folder after it.
+
+    Raises:
+        OSError: it cannot be written; the file's name is in it.
     """
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()  # on a full disk it would take the room that is missing
+        raise OSError(error.errno, error.strerror, str(path)) from None
     sync_folder(path.parent)
 
 

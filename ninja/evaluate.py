@@ -11,6 +11,7 @@ from ninja.rules import BatchNorm
 from ninja.types import Batch, Buffers, Params
 
 ROWS = 4096  # at a time: the intermediates of a whole split would fill gigabytes
+BATCHES = 64  # of the training size at a time
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ class Losses:
     by_batch: float
 
 
+def validation(
+    net: Net, params: Params, buffers: Buffers, dataset: Dataset, calibrated: bool
+) -> float:
+    """The loss over the whole validation split, of a run that goes on."""
+    if calibrated:
+        buffers = calibrate(net, params, buffers, dataset.train)
+    return _mean_loss(net.evaluation(), merge(params, buffers), dataset.validation)
+
+
 def losses(
     net: Net, params: Params, buffers: Buffers, dataset: Dataset, batch_size: int, calibrated: bool
 ) -> Losses:
@@ -40,20 +50,44 @@ def losses(
     evaluation, merged = net.evaluation(), merge(params, buffers)
     splits = (dataset.train, dataset.validation, dataset.test)
     train, validation, test = (_mean_loss(evaluation, merged, split) for split in splits)
-    by_batch = _mean_loss(net, params, dataset.train, batch_size, least=2)
+    by_batch = _mean_loss_by_batch(net, params, dataset.train, batch_size)
     return Losses(train, validation, test, by_batch)
 
 
-def _mean_loss(
-    net: Net, params: Params, examples: Examples, rows: int = ROWS, least: int = 1
-) -> float:
-    """The mean over all examples, part by part; a last part of fewer than ``least`` is left out."""
-    total, count = 0.0, 0
-    for batch in _parts(examples, rows):
-        if len(batch.targets) >= least:
-            total += net.forward(params, batch).loss.item() * len(batch.targets)
-            count += len(batch.targets)
-    return total / count if count else float("nan")
+def _mean_loss(net: Net, params: Params, examples: Examples) -> float:
+    """The mean over all examples."""
+    total = 0.0
+    for batch in _parts(examples, ROWS):
+        total += net.forward(params, batch).loss.item() * len(batch.targets)
+    return total / len(examples)
+
+
+def _mean_loss_by_batch(net: Net, params: Params, examples: Examples, batch_size: int) -> float:
+    """The mean over all whole batches, each by its own statistics: many at once, as a stack.
+
+    One smaller batch where there are too few examples for a whole one; a single example has no
+    statistics, and its loss is not a number.
+    """
+    if len(examples) < 2:
+        return float("nan")
+    count = len(examples) // batch_size
+    if not count:
+        return net.forward(params, Batch(examples.contexts, examples.targets)).loss.item()
+    whole = count * batch_size
+    contexts = examples.contexts[:whole].unflatten(0, (count, batch_size))
+    targets = examples.targets[:whole].unflatten(0, (count, batch_size))
+    total = 0.0
+    for batch in zip(contexts.split(BATCHES), targets.split(BATCHES), strict=True):
+        total += net.forward(_shared(params, len(batch[0])), Batch(*batch)).loss.sum().item()
+    return total / count
+
+
+def _shared(params: Params, replicas: int) -> Params:
+    """The same parameters for every replica of a stack, without a copy."""
+    return {
+        node: {name: tensor.expand(replicas, *tensor.shape) for name, tensor in own.items()}
+        for node, own in params.items()
+    }
 
 
 def _parts(examples: Examples, rows: int) -> list[Batch]:

@@ -14,25 +14,23 @@ from typing import Any
 
 import torch
 
-from ninja import checkpoint, data, evaluate, records, result, runs
+from ninja import checkpoint, data, evaluate, evidence, records, result, runs
 from ninja.agreement import WRONG
 from ninja.checks import check_run
 from ninja.config import RunConfig
 from ninja.errors import RunError
-from ninja.probes import (
-    Snapshot,
-    due,
-    gap_due,
-    histograms,
-    histograms_due,
-    layer_rows,
-)
+from ninja.probes import Due, due
 from ninja.result import Result
+from ninja.rows import Sight
 from ninja.rules import intermediates
 from ninja.train import Step, Training, begin, state_of, train_step
 
 Tell = Callable[[dict[str, Any]], None]
 """Is told every row as it is recorded."""
+
+
+PATIENCE = 0.25
+"""Seconds until what was seen is written, if there are few looks."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,9 @@ def fit(
     with _locked(folder):
         done = result.read(folder, run_id)
         if done is not None:
+            if not records.has_tables(folder):
+                records.finish(folder)
+                warn(f"{str(folder)!r}: its tables were missing or damaged, and are made anew")
             return done
         dataset = data.load(config.data.path or data.NAMES, config.data.block_size)
         state, damaged = checkpoint.load(folder, run_id)
@@ -83,11 +84,11 @@ def fit(
         run = begin(config, dataset, state)
         with records.Record(folder, state.record if state else 0) as record:
             before = state.seconds if state else 0.0
-            ended = _Loop(run, run_id, record, folder, before, tell, warn).go()
+            ended = _Loop(run, run_id, dataset, record, folder, before, tell, warn).go()
         if isinstance(ended, Interrupted):
             return ended
         records.finish(folder)
-        found = _result(run, run_id, dataset, ended)
+        found = _result(run, run_id, folder, dataset, ended)
         result.write(folder, found)
         return found
 
@@ -107,16 +108,21 @@ class _Loop:
         self,
         run: Training,
         run_id: str,
+        dataset: data.Dataset,
         record: records.Record,
         folder: Path,
         seconds: float,
         tell: Tell,
         warn: Callable[[str], None],
     ) -> None:
-        self.run, self.run_id, self.record, self.folder = run, run_id, record, folder
+        self.run, self.run_id, self.dataset = run, run_id, dataset
+        self.record, self.folder = record, folder
         self.tell, self.warn = tell, warn
+        self.sight = Sight(run)
         self.started = time.perf_counter() - seconds
         self.looked = (run.step, time.perf_counter())
+        self.about: list[dict[str, float]] = []
+        self.patience = 0.0
         self.warned = False
 
     def go(self) -> "_Ended | Interrupted":
@@ -124,19 +130,22 @@ class _Loop:
         config = self.run.config
         with _signals() as caught:
             while self.run.step < config.steps:
-                look = due(config.probe, self.run.step)
-                compare = gap_due(config.probe, self.run.step)
-                step = train_step(self.run, look=look, compare=compare)
+                owed = due(config.probe, self.run.step)
+                step = train_step(self.run, owed)
                 diverged = not math.isfinite(step.trace.loss.item())
-                if look or compare or diverged:
-                    self._record(step)
+                if owed.any or diverged:
+                    self._see(step, owed)
+                if self.sight.waiting and (self.sight.full or time.perf_counter() > self.patience):
+                    self._write()
                 if diverged:
+                    self._write()
                     return _Ended(self._seconds(), _first_bad(step))
                 every = config.checkpoint.every
                 if caught or (every and self.run.step % every == 0):
                     self._save()
                 if caught:
                     return Interrupted(self.run.step, caught[0])
+                del step  # its memory is the next one's
         self._save()
         return _Ended(self._seconds(), _bad_parameter(self.run))
 
@@ -144,35 +153,55 @@ class _Loop:
         return time.perf_counter() - self.started
 
     def _save(self) -> None:
+        self._write()
         state = state_of(self.run, self.record.synchronise(), self._seconds())
         checkpoint.save(self.folder, self.run_id, state)
 
-    def _record(self, step: Step) -> None:
+    def _see(self, step: Step, owed: Due) -> None:
+        """Take what is due of a step. It is written with the next ones, or soon."""
         since, at = self.looked
         now = time.perf_counter()
-        row: dict[str, Any] = {"step": step.number, "loss": step.trace.loss.item(), "lr": step.lr}
-        if step.grad_norm is not None:
-            row["grad_norm"] = step.grad_norm.item()
-        if step.gradients.gap is not None:
-            row["gap"] = step.gradients.gap.item()
-        if step.snapshot is not None:
-            row["layers"] = _layers(step.snapshot)
-            if histograms_due(self.run.config.probe, step.number):
-                row["histograms"] = _histograms(step.snapshot)
-        row["train_us"] = (now - at) / (self.run.step - since) * 1e6
-        row["probe_us"] = (time.perf_counter() - now) * 1e6
-        self.record.append(row)
-        self.tell(row)
+        if not self.sight.waiting:
+            self.patience = now + PATIENCE
+        gap = self.sight.see(step, owed).scalars.get("gap")
+        about = {"train_us": (now - at) / (self.run.step - since) * 1e6}
+        if owed.validate:
+            about["val_loss"] = self._validation()
         self.looked = (self.run.step, time.perf_counter())
-        self._judge(row)
+        about["probe_us"] = (self.looked[1] - now) * 1e6
+        self.about.append(about)
+        if gap is not None and math.isfinite(step.trace.loss.item()):
+            self._judge(step.number, gap.item())
 
-    def _judge(self, row: dict[str, Any]) -> None:
+    def _write(self) -> None:
+        """Bring what was seen into the record."""
+        start = time.perf_counter()
+        rows = [row for (row,) in self.sight.rows()]
+        each = (time.perf_counter() - start) / max(len(rows), 1) * 1e6
+        for row, about in zip(rows, self.about, strict=True):
+            row |= about
+            row["probe_us"] += each
+        self.about.clear()
+        for key in self.sight.cells:
+            if key not in self.record.places:
+                self.record.place(key, self.sight.places(key))
+        self.record.append(*rows)
+        for row in rows:
+            self.tell({**row, "layers": records.Layers(row, self.record.places)})
+        now = time.perf_counter()
+        self.looked = (self.looked[0], self.looked[1] + now - start)
+
+    def _validation(self) -> float:
+        run, calibrated = self.run, self.run.config.norm.calibrate
+        return evaluate.validation(run.net, run.params, run.buffers, self.dataset, calibrated)
+
+    def _judge(self, step: int, gap: float) -> None:
         """Warn once, or stop, when the engine in use is wrong."""
-        if row.get("gap", 0.0) <= WRONG:
+        if gap <= WRONG:
             return
         said = (
-            f"step {row['step']}: the gap of {self.run.config.backward} from the other engine is "
-            f"{row['gap']:.1e}, above {WRONG:g}: one of the two is wrong"
+            f"step {step}: the gap of {self.run.config.backward} from the other engine is "
+            f"{gap:.1e}, above {WRONG:g}: one of the two is wrong"
         )
         if self.run.config.probe.on_gap == "stop":
             self._save()
@@ -180,37 +209,6 @@ class _Loop:
         if not self.warned:
             self.warn(said)
         self.warned = True
-
-
-def _layers(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Every layer as plain data, with one synchronisation."""
-    rows = layer_rows(snapshot)
-    every = [value for row in rows for value in row.columns.values()]
-    values = iter(torch.stack(every).tolist())
-    return [
-        {
-            "layer": layer,
-            "node": row.node,
-            "rule": row.rule,
-            "tensor": row.tensor,
-            **{column: next(values) for column in row.columns},
-        }
-        for layer, row in enumerate(rows)
-    ]
-
-
-def _histograms(snapshot: Snapshot) -> list[dict[str, Any]]:
-    return [
-        {
-            "node": of.node,
-            "tensor": of.tensor,
-            "of": of.of,
-            "counts": of.counts.tolist(),
-            "edges": of.edges.tolist(),
-            "outside": of.outside.item(),
-        }
-        for of in histograms(snapshot)
-    ]
 
 
 def _bad_parameter(run: Training) -> dict[str, Any] | None:
@@ -223,15 +221,20 @@ def _bad_parameter(run: Training) -> dict[str, Any] | None:
 
 
 def _first_bad(step: Step) -> dict[str, Any]:
-    """The first tensor, in forward order, that holds an infinity or is not a number."""
+    """The first tensor, in forward order, that holds an infinity or is not a number.
+
+    Not a parameter: the step has updated them since, with what came of that tensor.
+    """
     for node, saved in step.trace.saved.items():
-        for name, tensor in [*step.trace.bound[node].items(), *intermediates(saved)]:
+        for name, tensor in intermediates(saved):
             if not tensor.isfinite().all():
                 return {"step": step.number, "node": node, "tensor": name}
     return {"step": step.number, "node": "loss", "tensor": "y"}
 
 
-def _result(run: Training, run_id: str, dataset: data.Dataset, ended: _Ended) -> Result:
+def _result(
+    run: Training, run_id: str, folder: Path, dataset: data.Dataset, ended: _Ended
+) -> Result:
     config = run.config
     losses: dict[str, float] = {}
     diverged = ended.diverged
@@ -240,6 +243,7 @@ def _result(run: Training, run_id: str, dataset: data.Dataset, ended: _Ended) ->
         losses = asdict(evaluate.losses(*args, calibrated=config.norm.calibrate))
         if not math.isfinite(losses["train"]):
             losses, diverged = {}, {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
+    items = evidence.gather(records.rows(folder), losses, diverged)
     return Result(
         run_id,
         "done" if diverged is None else "diverged",
@@ -250,6 +254,8 @@ def _result(run: Training, run_id: str, dataset: data.Dataset, ended: _Ended) ->
         dataset.sha256,
         json.loads(json.dumps(asdict(config))),  # as it will be read again
         ended.seconds,
+        evidence.verdict(items),
+        json.loads(json.dumps([asdict(item) for item in items])),
     )
 
 

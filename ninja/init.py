@@ -51,6 +51,12 @@ class Generators:
         )
 
 
+def noise_generator(seed: int, step: int) -> Generator:
+    """Draws the batches that only the noise scale of a step sees; no other draw depends on it."""
+    digest = hashlib.blake2b(f"noise {seed} {step}".encode(), digest_size=4).digest()
+    return Generator().manual_seed(int.from_bytes(digest, "big"))
+
+
 @dataclass(frozen=True)
 class Normal:
     """mean + z·scale/divisor with z ~ N(0, 1): multiplied, then divided, as the lecture rounds."""

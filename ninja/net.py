@@ -70,12 +70,16 @@ class Net:
         }
 
     def running(self, buffers: Buffers, trace: Trace) -> Buffers:
-        """The running statistics after the batch that made this trace."""
+        """The running statistics after the batch that made this trace.
+
+        They join no graph of it: each would keep the graphs of all batches before.
+        """
         rules = {node.name: node.rule for node in self.nodes}
-        return {
-            name: rules[name].running(tensors, trace.saved[name])
-            for name, tensors in buffers.items()
-        }
+        with torch.no_grad():
+            return {
+                name: rules[name].running(tensors, trace.saved[name])
+                for name, tensors in buffers.items()
+            }
 
 
 def draw(net: Net, generators: Generators, dtype: torch.dtype = torch.float32) -> Params:

@@ -127,6 +127,29 @@ def update_(
         sgd_(params, deltas, lr)
 
 
+def directions(
+    config: OptimizerConfig, deltas: Deltas, state: State, before: Params | None, params: Params
+) -> Deltas:
+    """Which way the last update went: it was these times the learning rate, but for its sign.
+
+    AdamW's were not, its decay goes with the weights themselves: they are times 1.
+
+    Args:
+        config: name and momentum.
+        deltas: that `update_` was given.
+        state: as it left it.
+        before: the parameters before the update; only AdamW needs them.
+        params: after it.
+    """
+    if before is None:
+        return state["momentum_buffer"] if config.momentum else deltas
+    with torch.no_grad():
+        return {
+            node: {key: tensor - before[node][key] for key, tensor in own.items()}
+            for node, own in params.items()
+        }
+
+
 def sgd_(params: Params, deltas: Deltas, lr: float | Tensor) -> None:
     """p ← p − lr·∂loss/∂p for every parameter, in place; lr may be one per replica, (...)."""
     with torch.no_grad():

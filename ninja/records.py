@@ -1,21 +1,39 @@
 """What a run saw, on disk before anywhere else.
 
-While it runs, ``metrics.jsonl``: one line a probed step, written and flushed at once. When it is
-done, two tables, ``steps.parquet`` and ``layers.parquet``, and nothing of the lines is lost.
+``metrics.jsonl``: one line a step that was looked at, written and flushed at once. The numbers of
+the layers are bare lists; a line before the first of them says where each number belongs. When the
+run is done, two tables are made of it, ``steps.parquet`` and ``layers.parquet``.
 """
 
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
+
+import orjson
 
 from ninja import durable
 from ninja.errors import RecordError
 
 LINES, STEPS, LAYERS = "metrics.jsonl", "steps.parquet", "layers.parquet"
+
+PARQUET = b"PAR1"
+"""The first and the last bytes of such a file."""
+
+COLUMNS = (
+    *("grad_norm", "weight_norm", "update_ratio"),
+    *("delta_rms", "act_mean", "act_std"),
+    *("saturated", "dead", "gate", "linear", "twins"),
+    "gap",
+)
+"""What may be said of a layer, in the table's order."""
+
+Place = Sequence[Any]
+"""Depth, node, rule, tensor and column of a number."""
 
 
 class Record:
@@ -28,7 +46,8 @@ class Record:
             RecordError: there are fewer bytes than that.
         """
         self.path = folder / LINES
-        self._file = self.path.open("ab")
+        self.places: dict[str, Sequence[Place]] = {}
+        self._file = self.path.open("ab", buffering=0)
         there = self.path.stat().st_size
         if there < size:
             self._file.close()
@@ -38,10 +57,18 @@ class Record:
             )
         self._file.truncate(size)
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Write one line, and have the system take it: it outlives the process from here on."""
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
+    def place(self, key: str, places: Sequence[Place]) -> None:
+        """Say where the numbers under a key of the rows to come belong."""
+        self.places[key] = places
+        self.append({"places": key, "of": places})
+
+    def append(self, *rows: dict[str, Any]) -> None:
+        """Write a line each, and have the system take them: they outlive the process from here."""
+        lines = b"".join(map(_line, rows))
+        written = self._file.write(lines)
+        while written < len(lines):  # a disk that is nearly full takes a part, then refuses
+            lines = lines[written:]
+            written = self._file.write(lines)
 
     def synchronise(self) -> int:
         """Have the disk take it all; returns its size in bytes, for a checkpoint."""
@@ -62,8 +89,15 @@ class Record:
         self._file.close()
 
 
+def _line(row: dict[str, Any]) -> bytes:
+    line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    if b"null" in line:  # it has no word for an infinity, or for what is not a number
+        line = json.dumps(row).encode() + b"\n"
+    return line
+
+
 def rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a run under way, the first step first. A torn last line is left out.
+    """The rows of a run, the first step first, with `layers`. A torn last line is left out.
 
     Raises:
         RecordError: a line before the last is damaged, or the file cannot be read.
@@ -74,29 +108,97 @@ def rows(folder: Path) -> Iterator[dict[str, Any]]:
     except OSError as error:
         raise RecordError(f"{str(path)!r}: cannot be read ({error.strerror})") from None
     del last  # empty after a whole line; else what a killed process had begun to write
+    places: dict[str, Sequence[Place]] = {}
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict) or "step" not in row:
+            if "places" in row:
+                places[row["places"]] = row["of"]
+                continue
+            yield _whole(row, places)
+        except (ValueError, TypeError, KeyError):
             raise RecordError(
                 f"{str(path)!r}, line {number}: damaged: remove the run's folder to start it anew"
-            )
-        yield row
+            ) from None
+
+
+def _whole(row: dict[str, Any], places: dict[str, Sequence[Place]]) -> dict[str, Any]:
+    """The row with its layers in place of bare lists."""
+    whole = {"step": row["step"], **{key: row[key] for key in row if key not in places}}
+    if any(isinstance(whole[key], list) for key in whole if key != "histograms"):
+        raise ValueError("numbers without places")
+    if any(key in row for key in places):
+        whole["layers"] = layers(row, places)
+    return whole
+
+
+def layers(row: dict[str, Any], places: dict[str, Sequence[Place]]) -> list[dict[str, Any]]:
+    """Every tensor that a row says something of, in depth order, a node's output first.
+
+    Each has layer (its depth), node, rule, tensor ("y" is the node's output) and the columns that
+    apply.
+
+    Raises:
+        ValueError: there are more or fewer numbers than places.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for key in places:
+        if key not in row:
+            continue
+        for (depth, node, rule, tensor, column), value in zip(places[key], row[key], strict=True):
+            about = {"layer": depth, "node": node, "rule": rule, "tensor": tensor}
+            found.setdefault((node, tensor), about)[column] = value
+    return sorted(found.values(), key=lambda of: (of["layer"], of["tensor"] != "y"))
+
+
+class Layers(Sequence[dict[str, Any]]):
+    """The layers of a row, made when somebody asks for them, which nobody does of most."""
+
+    def __init__(self, row: dict[str, Any], places: dict[str, Sequence[Place]]) -> None:
+        """Keep both."""
+        self._row, self._places = row, places
+
+    @cached_property
+    def _made(self) -> list[dict[str, Any]]:
+        return layers(self._row, self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """See `layers`."""
+        return self._made[index]
+
+    def __len__(self) -> int:
+        """How many tensors."""
+        return len(self._made)
+
+
+def has_tables(folder: Path) -> bool:
+    """Whether both tables are there, and no part of one is missing."""
+    for path in (folder / STEPS, folder / LAYERS):
+        if not path.is_file():
+            return False
+        content = path.read_bytes()
+        if len(content) < 12 or content[:4] != PARQUET or content[-4:] != PARQUET:
+            return False
+    return True
 
 
 def finish(folder: Path) -> None:
-    """Turn the lines into the two tables. The lines stay until the run's result is written."""
+    """Make the two tables of the lines."""
     import pandas as pd
 
     seen = list(rows(folder))
     plain = ("layers", "histograms")
     steps = pd.DataFrame([{k: v for k, v in row.items() if k not in plain} for row in seen])
+    about = ["step", "layer", "node", "rule", "tensor"]
     layers = pd.DataFrame(
         [{"step": row["step"], **layer} for row in seen for layer in row.get("layers", [])]
     )
-    for name, table in ((STEPS, steps), (LAYERS, layers)):
+    there = [name for name in (*about, *COLUMNS) if name in layers]
+    for name, table in ((STEPS, steps), (LAYERS, layers[there])):
         buffer = io.BytesIO()
         table.to_parquet(buffer, index=False)
         durable.write(folder / name, buffer.getvalue())

@@ -3,15 +3,18 @@
 import json
 import platform
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from ninja import durable
 from ninja.errors import RecordError
+from ninja.schema import check_types
 
 RESULT = "result.json"
+LOSSES = ("train", "validation", "test", "by_batch")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Result:
         data_sha256: of the word list.
         config: as plain data.
         seconds: trained, over all starts.
+        verdict: "healthy", or what is not.
+        evidence: each number it rests on, `ninja.evidence.Evidence` as plain data.
+        finished: when, in UTC.
         versions: of what computed it.
         git_revision: of the checkout, if there is one.
     """
@@ -41,6 +47,9 @@ class Result:
     data_sha256: str
     config: dict[str, Any]
     seconds: float
+    verdict: str
+    evidence: list[dict[str, Any]]
+    finished: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: versions())
     git_revision: str | None = field(default_factory=lambda: git_revision())
 
@@ -67,21 +76,67 @@ def write(folder: Path, result: Result) -> None:
     durable.write(folder / RESULT, json.dumps(vars(result), indent=1).encode())
 
 
-def read(folder: Path, run_id: str) -> Result | None:
+def read(folder: Path, run_id: str | None = None) -> Result | None:
     """The result of a finished run, or none.
 
+    Args:
+        folder: of the run.
+        run_id: whose result it must be; none for any.
+
     Raises:
-        RecordError: there is one, and it is damaged, or another run's.
+        RecordError: there is one, and it is damaged, of another version, or another run's.
     """
     path = folder / RESULT
     if not path.exists():
         return None
     try:
-        found = Result(**json.loads(path.read_bytes()))
-        if found.run_id != run_id:
-            raise ValueError(f"it is of the run {found.run_id}")
-    except (ValueError, TypeError, RecursionError) as error:
+        plain = json.loads(path.read_bytes())
+        if not isinstance(plain, dict):
+            raise ValueError("it holds no object")
+        _check_version(path, plain)
+        found = Result(**plain)
+        _check(found, run_id)
+    except RecordError:
+        raise
+    except OSError as error:
+        raise RecordError(f"{str(path)!r}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
         raise RecordError(
             f"{str(path)!r}: damaged ({error}): remove it to finish the run again"
         ) from None
     return found
+
+
+def _check_version(path: Path, plain: dict[str, Any]) -> None:
+    """Refuse other fields than a result has, and say which version may have written them."""
+    names = {item.name for item in fields(Result)}
+    told = [f"has no {name!r}" for name in sorted(names - set(plain))]
+    told += [f"has a {name!r}" for name in sorted(set(plain) - names)]
+    if not told:
+        return
+    version = metadata.version("gradient-ninja")
+    made_by = plain.get("versions")
+    other = made_by.get("gradient-ninja") if isinstance(made_by, dict) else None
+    if other in (None, version):
+        raise ValueError(f"it {told[0]}")
+    raise RecordError(
+        f"{str(path)!r}: of gradient-ninja {other}, this is {version}: it {told[0]}: "
+        "remove it to finish the run again"
+    )
+
+
+def _check(found: Result, run_id: str | None) -> None:
+    """Refuse what no run ends with.
+
+    Raises:
+        ValueError: a type, or what contradicts the status.
+    """
+    check_types(found)
+    if found.run_id != (run_id or found.run_id):
+        raise ValueError(f"it is of the run {found.run_id}")
+    if found.status == "done" and (set(found.losses) != set(LOSSES) or found.diverged is not None):
+        raise ValueError(f"losses: {found.losses!r} are not those of a run that is done")
+    where = found.diverged or {}
+    kinds = {name: type(value) for name, value in where.items()}
+    if found.status == "diverged" and kinds != {"step": int, "node": str, "tensor": str}:
+        raise ValueError(f"diverged: {found.diverged!r} says not where")

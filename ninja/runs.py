@@ -12,7 +12,7 @@ from ninja.config import RunConfig
 NUMERICS = 1
 """Raised when golden losses change, so that no older result passes for a newer one."""
 
-_NO_MATTER = ("study", "output", "checkpoint")
+_NO_MATTER = ("study", "output", "checkpoint", "tracker", "wandb")
 
 
 def run_id(config: RunConfig) -> str:

@@ -25,7 +25,8 @@ def config_of(kind: type[Config], plain: Mapping[Any, Any], prefix: str = "") ->
         hint = hints[name]
         if is_dataclass(hint) and isinstance(hint, type):
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{prefix}{name}: {value!r} is no group of keys")
+                within = ", ".join(f"{prefix}{name}.{item.name}" for item in fields(hint))
+                raise ConfigError(f"{prefix}{name}: {value!r} is no group of keys, set {within}")
             made[name] = config_of(hint, value, f"{prefix}{name}.")
         else:
             made[name] = _tuples(value)
@@ -54,11 +55,15 @@ def check_types(config: Any, prefix: str = "") -> None:
         elif get_origin(hint) is Literal and value not in get_args(hint):
             raise ConfigError(nearest(key, value, get_args(hint)))
         elif key != "init.gain" and not _fits(value, hint):  # a number or a word: see `gain_value`
-            raise ConfigError(f"{key}: {value!r} is not of type {_kind(hint)}")
+            whole = isinstance(value, float) and value.is_integer()  # 1e3 is how YAML writes one
+            hint_at = f", give {int(value)}" if hint is int and whole else ""
+            raise ConfigError(f"{key}: {value!r} is not of type {_kind(hint)}{hint_at}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
     origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
     if origin is Literal:
         return value in args
     if origin in (Union, UnionType):
@@ -68,6 +73,8 @@ def _fits(value: Any, hint: Any) -> bool:
             return False
         kinds = (args[0],) * len(value) if args[-1] is Ellipsis else args
         return len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if origin is list:
+        return isinstance(value, list) and all(_fits(one, args[0]) for one in value)
     if origin is dict:
         return isinstance(value, dict) and all(
             _fits(key, args[0]) and _fits(one, args[1]) for key, one in value.items()

@@ -1,13 +1,18 @@
 """Checkpoints: what was saved comes back; a damaged one is named and the previous one used."""
 
+import errno
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from ninja import durable
 from ninja.checkpoint import CURRENT, PREVIOUS, TrainState, load, save
+from ninja.errors import RecordError
+from tests.faults import fault_of
 
 
 def state(step: int) -> TrainState:
@@ -16,7 +21,15 @@ def state(step: int) -> TrainState:
         "01.tanh": {},
     }
     return TrainState(
-        step, weights, {}, {"momentum": weights}, [torch.arange(9, dtype=torch.uint8)], 3, 77, 1.5
+        step,
+        weights,
+        {},
+        {"momentum": weights},
+        weights,
+        [torch.arange(9, dtype=torch.uint8)],
+        3,
+        77,
+        1.5,
     )
 
 
@@ -105,3 +118,51 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     (tmp_path / CURRENT).write_bytes(hashlib.sha256(content).digest() + content)
     assert steps(tmp_path) == (None, 1)
     assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("name", [CURRENT, PREVIOUS])
+def test_one_that_is_a_folder_is_not_written_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    message = fault_of(lambda: load(tmp_path, "abc"), RecordError)
+    assert message.startswith(f"{str(tmp_path / name)!r}: cannot be read (Is a directory)")
+
+
+def test_one_that_may_not_be_read_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is forbidden to root: the system's refusal is played."""
+    save(tmp_path, "abc", state(1))
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    message = fault_of(lambda: load(tmp_path, "abc"), RecordError)
+    assert f"{CURRENT}': cannot be read (Permission denied): make it a readable file" in message
+
+
+def test_a_disk_that_is_full_costs_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, "abc", state(1))
+    save(tmp_path, "abc", state(2))
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            save(tmp_path, "abc", state(3))
+        assert caught.value.filename == str(tmp_path / CURRENT)
+        assert steps(tmp_path) == (2, 0)
+        assert {path.name for path in tmp_path.iterdir()} == {PREVIOUS}
+    monkeypatch.undo()
+    save(tmp_path, "abc", state(3))
+    assert steps(tmp_path) == (3, 0)
+
+
+def test_a_file_in_a_place_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        durable.write(tmp_path / "none" / "x", b"")
+    assert caught.value.filename == str(tmp_path / "none" / "x")

@@ -1,13 +1,16 @@
 """Specification of the network's configuration: every refusal is one line that names its key."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ninja.checks import check, gain_value
-from ninja.config import NetworkConfig
+from ninja import checks
+from ninja.checks import check, check_keys, check_place, check_run, gain_value
+from ninja.config import NetworkConfig, RunConfig
 from ninja.errors import ConfigError, nearest
 from ninja.networks import PRESETS
 from ninja.rules import activations
@@ -113,7 +116,7 @@ def test_a_gain_of_another_type_is_refused(gain: Any) -> None:
     ("key", "value", "kind"),
     [
         ("model.n_hidden", "64", "int"),
-        ("model.n_hidden", 64.0, "int"),
+        ("model.n_hidden", 64.0, "int, give 64"),
         ("model.n_embd", None, "int"),
         ("model.n_layers", [1], "int"),
         ("model.n_hidden", True, "int"),
@@ -177,7 +180,8 @@ def test_a_name_like_no_other_comes_with_the_choice_only(key: str, value: Any) -
         ("model.n_embd", 0, "from 1 to 65536"),
         ("model.n_hidden", -5, "from 1 to 65536"),
         ("model.n_layers", 0, "from 1 to 65536"),
-        ("model.consecutive", -2, "at least 0"),
+        ("model.consecutive", -2, "from 0 to 4096"),
+        ("model.consecutive", 10**9, "from 0 to 4096"),
         ("init.bias_std", -0.1, "from 0 to 1e+09"),
         ("init.output_scale", math.inf, "from 0 to 1e+09"),
         ("init.norm_std", math.nan, "from 0 to 1e+09"),
@@ -218,6 +222,142 @@ def test_no_norm_leaves_none_for_the_output() -> None:
     message = refusal(norm__name="none", norm__output=True)
     assert message.startswith("norm.output: ")
     assert "norm.name=none" in message
+
+
+# --- a whole run ---------------------------------------------------------------------------------
+
+
+def run_changed(**values: Any) -> RunConfig:
+    """The default run with some keys changed, written ``optimizer__lr=1.0``."""
+    config = RunConfig()
+    for key, value in values.items():
+        group, _, name = key.rpartition("__")
+        if group:
+            value = replace(getattr(config, group), **{name: value})
+        config = replace(config, **{group or name: value})
+    return config
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"optimizer__lr": 0, "optimizer__clip": 1e-9, "optimizer__lr_schedule": ()},
+        {"optimizer__lr_schedule": ((0, 0.0), (5, 1), (10, 2.0))},
+        {"probe__early": (), "probe__every": 0, "probe__gap_every": 0},
+        {"probe__on_gap": "stop", "probe__gap_every": 1},
+        {"study": "a b.c-ü", "output": "/tmp/x y", "data__path": "ü b.txt"},
+        {"wandb__tags": ("a" * 64, "b"), "wandb__project": "p" * 128, "wandb__entity": "me"},
+        {"wandb__timeout": 0.1},
+        {"model__n_hidden": 4096, "batch_size": 1024},
+    ],
+    ids=str,
+)
+def test_what_can_be_run_passes(values: dict[str, Any]) -> None:
+    check_run(run_changed(**values))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        *(
+            ({"study": name}, "study: ")
+            for name in ("", " ", ".", "..", ".x", "a/b", "a\0b", "a\nb")
+        ),
+        *(({"output": name}, "output: ") for name in ("", "  ", "a\nb", "a\0b", "\udcff")),
+        *(({"data__path": name}, "data.path: ") for name in ("", " ", "a\nb", "a\0b")),
+        ({"seed": 2**32}, "seed: 4294967296 is out of range"),
+        ({"checkpoint__every": -1}, "checkpoint.every: -1 is out of range"),
+        ({"optimizer__lr": math.inf}, "optimizer.lr: inf is out of range"),
+        ({"optimizer__eps": math.nan}, "optimizer.eps: nan is out of range"),
+        ({"optimizer__weight_decay": math.inf}, "optimizer.weight_decay: inf is out of range"),
+        ({"optimizer__clip": 0}, "optimizer.clip: 0 leaves nothing"),
+        ({"optimizer__clip": math.inf}, "optimizer.clip: inf is out of range"),
+        ({"optimizer__lr_schedule": ((5, math.inf),)}, "optimizer.lr_schedule.5: inf"),
+        ({"optimizer__lr_schedule": ((5, math.nan),)}, "optimizer.lr_schedule.5: nan"),
+        ({"optimizer__lr_schedule": ((math.inf, 1.0),)}, "optimizer.lr_schedule: ((inf, 1.0),)"),
+        ({"optimizer__lr_schedule": ((9, 1.0), (5, 1.0))}, "the steps 9, 5 do not ascend"),
+        ({"optimizer__lr_schedule": ((5, 1.0), (5, 1.0))}, "the steps 5, 5 do not ascend"),
+        ({"probe__early": (0, -1)}, "probe.early: -1 is out of range"),
+        ({"probe__early": (0, 1.5)}, "probe.early: (0, 1.5) is not of type"),
+        ({"probe__val_every": -1}, "probe.val_every: -1 is out of range"),
+        ({"probe__close_every": -1}, "probe.close_every: -1 is out of range"),
+        ({"wandb__timeout": 0}, "wandb.timeout: 0 leaves no time"),
+        ({"wandb__timeout": -1}, "wandb.timeout: -1 is out of range"),
+        ({"wandb__timeout": math.nan}, "wandb.timeout: nan is out of range"),
+        ({"wandb__timeout": 1e9}, "wandb.timeout: 1000000000.0 is out of range"),
+        ({"wandb__project": ""}, "wandb.project: '' must have from 1 to 128"),
+        ({"wandb__project": "p" * 129}, "must have from 1 to 128 characters"),
+        ({"wandb__project": "a\nb"}, "wandb.project: 'a\\nb' holds what cannot be printed"),
+        *(({"wandb__project": f"a{bad}b"}, f"holds {bad}, which W&B") for bad in "/\\#?%:"),
+        ({"wandb__entity": ""}, "wandb.entity: '' must have"),
+        ({"wandb__group": " "}, "wandb.group: ' ' must have"),
+        ({"wandb__tags": (1,)}, "wandb.tags: (1,) is not of type"),
+        ({"wandb__tags": ("a", "")}, "wandb.tags: '' must have from 1 to 64"),
+        ({"wandb__tags": ("a" * 65,)}, "must have from 1 to 64 characters"),
+    ],
+    ids=lambda value: ascii(value) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_run_is_refused(values: dict[str, Any], said: str) -> None:
+    assert said in fault_of(lambda: check_run(run_changed(**values)), ConfigError)
+
+
+def test_to_stop_at_a_wrong_gap_it_must_be_measured() -> None:
+    message = fault_of(
+        lambda: check_run(run_changed(probe__on_gap="stop", probe__gap_every=0)), ConfigError
+    )
+    assert message.startswith("probe.on_gap: ")
+    assert "probe.gap_every=0" in message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model__n_hidden": 65536, "model__n_layers": 4096},
+        {"model__n_hidden": 65536, "batch_size": 1 << 20, "model__n_layers": 2},
+        {"batch_size": 1 << 20, "data__block_size": 4096},
+    ],
+    ids=str,
+)
+def test_what_fits_into_no_memory_is_refused(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "_memory", lambda: 2**38)
+    message = fault_of(lambda: check_run(run_changed(**values)), ConfigError)
+    assert message.startswith("model, batch_size: ")
+    assert message.endswith("this machine has 256.0 GiB: give smaller sizes")
+
+
+def test_memory_is_counted_per_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that just fits, in float64 and with AdamW's two moments no more."""
+    monkeypatch.setattr(checks, "_memory", lambda: 3 * 4 * 10_000**2)
+    fits = {"model__n_hidden": 10_000, "model__n_layers": 2}
+    check_run(run_changed(**fits))
+    for more in ({"dtype": "float64"}, {"optimizer__name": "adamw"}):
+        with pytest.raises(ConfigError, match="give smaller sizes"):
+            check_run(run_changed(**fits, **more))
+
+
+def test_the_memory_of_this_machine_is_some() -> None:
+    assert 2**28 < checks._memory() < 2**50
+
+
+def test_the_place_alone() -> None:
+    check_place(run_changed(steps=-1))
+    assert "study" in fault_of(lambda: check_place(run_changed(study="..")), ConfigError)
+
+
+def test_keys_are_checked_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "from ninja.checks import check_keys\n"
+        "from ninja.config import RunConfig\n"
+        "check_keys(RunConfig())\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert fault_of(lambda: check_keys(run_changed(steps=0)), ConfigError).startswith("steps: 0")
 
 
 # --- nearest -------------------------------------------------------------------------------------

@@ -28,14 +28,30 @@ from ninja.config import (
 from ninja.errors import ConfigError, RecordError, RunError
 from ninja.fit import Interrupted
 from ninja.mutants import MUTANTS, planted
+from ninja.networks import PRESETS
 from ninja.result import Result
 from tests.faults import fault_of
 
+LECTURE_LIST = Path(__file__).parents[2] / "shared/data/names.txt"
+"""The lecture's own list, when it lies beside the checkout."""
+NET = PRESETS["lecture_wavenet"]
+WAVENET = RunConfig(
+    seed=42,
+    steps=2_000,
+    data=DataConfig(block_size=NET.block_size),
+    model=NET.model,
+    init=NET.init,
+    norm=NET.norm,
+    optimizer=OptimizerConfig(lr=0.1),
+    probe=ProbeConfig(every=10, gap_every=0),
+    tracker="disabled",
+)
+"""Part 5's."""
 ENGINES = ("autograd", "manual_atomic", "manual_fused")
 SMALL = RunConfig(
     steps=60,
     model=ModelConfig(n_hidden=16),
-    probe=ProbeConfig(early=(0, 1, 5), every=10, gap_every=20),
+    probe=ProbeConfig(early=(0, 1, 5), every=10, close_every=20, gap_every=20, val_every=25),
     checkpoint=CheckpointConfig(every=15),
 )
 
@@ -100,11 +116,20 @@ def test_a_run_leaves_record_checkpoint_and_result(tmp_path: Path) -> None:
     assert set(ended.losses) == {"train", "validation", "test", "by_batch"}
     assert ended.losses["train"] < told[0]["loss"]
     steps, layers = tables(tmp_path)
-    assert list(steps["step"]) == [0, 1, 5, 10, 20, 30, 40, 50]
-    assert list(steps["gap"].dropna().index) == [0, 4, 6]
+    assert list(steps["step"]) == [0, 1, 5, 10, 20, 25, 30, 40, 50]
+    steps = steps.set_index("step")
+    assert list(steps["gap"].dropna().index) == [0, 20, 40]
     assert steps["gap"].max() < 1e-6
+    assert list(steps["val_loss"].dropna().index) == [25, 50]
+    assert list(steps["cosine"].dropna().index) == [1, 5, 20, 40]
+    assert steps["cosine"].abs().max() <= 1
     assert {"03.batchnorm", "04.tanh", "05.linear"} <= set(layers["node"])
-    assert layers["node"].is_monotonic_increasing or len(set(layers["step"])) == 8
+    assert len(set(layers["step"])) == 8
+    by_node = layers[layers["step"] == 20].dropna(subset="gap").set_index("node")["gap"]
+    assert list(by_node.index) == ["00.embedding", "02.linear", "03.batchnorm", "05.linear"]
+    assert (by_node**2).sum() ** 0.5 == pytest.approx(steps["gap"][20], rel=1e-5)
+    for _, seen in layers.groupby("step"):
+        assert seen["layer"].is_monotonic_increasing
     assert json.loads((tmp_path / result.RESULT).read_text())["config"]["steps"] == 60
 
 
@@ -157,6 +182,20 @@ def test_a_done_run_is_not_trained_again(tmp_path: Path) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize("name", [records.STEPS, records.LAYERS])
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 and then nothing"])
+def test_a_missing_or_damaged_table_is_made_anew(
+    tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    first = trained(SMALL, tmp_path)
+    before = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
+    said: list[str] = []
+    assert trained(SMALL, tmp_path, warn=said.append) == first
+    assert len(said) == 1
+    assert (tmp_path / name).read_bytes() == before
+
+
 def test_words_that_change_under_a_run_do_not_change_whose_checkpoint_it_is(tmp_path: Path) -> None:
     trained(SMALL, tmp_path / "whole")
     assert SMALL.data.path is not None
@@ -204,7 +243,9 @@ def test_divergence_says_where(tmp_path: Path) -> None:
 
 
 def test_a_last_update_that_spoils_the_parameters_is_a_divergence_too(tmp_path: Path) -> None:
-    ended = trained(replace(SMALL, steps=1, optimizer=OptimizerConfig(lr=1e38)), tmp_path)
+    far = InitConfig(output_scale=1e9, output_scheme="raw")
+    config = replace(SMALL, steps=1, init=far, optimizer=OptimizerConfig(lr=1e9, momentum=0.0))
+    ended = trained(replace(config, backward="manual_fused", dtype="float32"), tmp_path)
     assert ended.status == "diverged"
     assert ended.losses == {}
 
@@ -271,6 +312,53 @@ def killed_until_done(config: RunConfig, folder: Path, kills: int, seed: int) ->
         if process.exitcode == 0:
             return hit
         hit += process.exitcode == -signal.SIGKILL
+
+
+def test_the_noise_scale_changes_no_training_and_goes_on_too(tmp_path: Path) -> None:
+    config = replace(SMALL, probe=replace(SMALL.probe, noise_scale=True))
+    whole, plain = trained(config, tmp_path / "whole"), trained(SMALL, tmp_path / "plain")
+    assert whole.losses == plain.losses
+    fit.fit(config, tmp_path / "parts", tell=stop_after(5))
+    trained(config, tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts", runs.run_id(config))
+    steps, _ = tables(tmp_path / "whole")
+    looked = steps.dropna(subset="grad_norm")
+    assert looked["noise_trace"].notna().all()
+    assert looked["noise_trace"].mean() > 0
+    # |G|² of the mean gradient is below that of a noisy one
+    assert looked["noise_norm2"].mean() < (looked["grad_norm"] ** 2).mean()
+
+
+@pytest.mark.slow
+def test_by_hand_and_by_autograd_after_200_000_steps(tmp_path: Path) -> None:
+    """Exercise 4: from one seed to the same losses, to five decimals; and the lecture's."""
+    words = str(LECTURE_LIST) if LECTURE_LIST.exists() else None
+    config = RunConfig(
+        steps=200_000,
+        data=DataConfig(path=words),
+        norm=NormConfig(calibrate=True),
+        optimizer=OptimizerConfig(lr=0.1, lr_schedule=((100_000, 0.1),)),
+        tracker="disabled",
+    )
+    hand = trained(config, tmp_path / "hand").losses
+    autograd = trained(replace(config, backward="autograd"), tmp_path / "autograd").losses
+    for name, loss in hand.items():
+        assert loss == pytest.approx(autograd[name], abs=5e-6), name
+    if words:
+        assert hand["train"] == pytest.approx(2.070, abs=3e-3)
+        assert hand["validation"] == pytest.approx(2.109, abs=6e-3)
+
+
+@pytest.mark.slow
+def test_the_wavenet_by_every_engine_over_2_000_steps(tmp_path: Path) -> None:
+    losses = {}
+    for engine in ENGINES:
+        config = replace(WAVENET, backward=engine)
+        trained(config, tmp_path / engine)
+        losses[engine] = tables(tmp_path / engine)[0]["loss"]
+    assert len(losses["autograd"]) > 100
+    for engine in ("manual_atomic", "manual_fused"):
+        assert (losses[engine] - losses["autograd"]).abs().max() < 1e-5
 
 
 @pytest.mark.slow

@@ -253,6 +253,14 @@ def test_running_makes_new_tensors_and_leaves_the_old() -> None:
     assert not torch.equal(after["03.batchnorm"]["running_mean"], old)
 
 
+def test_running_statistics_keep_no_graph() -> None:
+    net = network()
+    trace = net.forward(parameters(net), batch(), graph=True)
+    made = net.running(net.buffers(), trace)
+    assert made
+    assert all(t.grad_fn is None for own in made.values() for t in own.values())
+
+
 def test_running_statistics_of_the_lecture() -> None:
     """Part 3: bnmean_running = 0.999·bnmean_running + 0.001·bnmeani, and the deviation alike."""
     net = network(NormConfig(eps=0.0, running="std"))

@@ -1,14 +1,17 @@
 """Whether two gradients of a run point the same way."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ninja.probes.blocks import Values
+from ninja.probes.moments import LARGE, SMALL
 from ninja.probes.names import flat, names_of
 from ninja.types import Deltas, Params
 
 
 @torch.inference_mode()
-def cosine(params: Params, deltas: Deltas, previous: Deltas, lead: int) -> Tensor:
+def cosine(params: Params, deltas: Deltas, previous: Deltas, lead: int) -> Values:
     """Cosine of the angle between this gradient and an earlier one, over the whole network.
 
     Near 1 the steps go on in one direction, near −1 they jump across a valley, near 0 the noise of
@@ -21,14 +24,28 @@ def cosine(params: Params, deltas: Deltas, previous: Deltas, lead: int) -> Tenso
         lead: number of leading replica dimensions.
 
     Returns:
-        (...) of their dtype, from −1 to 1; not a number where a gradient is zero or not finite.
+        (...) from −1 to 1; not a number where a gradient is zero or not finite.
     """
     names = names_of(params)
-    now, before = (_direction(torch.cat(flat(d, names, lead), -1)) for d in (deltas, previous))
-    return (now * before).sum(-1).clamp(-1, 1)
+    now, before = (torch.cat(flat(d, names, lead), -1) for d in (deltas, previous))
+    found = _products(now, before)
+    sizes = found[1:]
+    if not ((sizes > SMALL) & (sizes < LARGE)).all():  # squares vanish or overflow in float32
+        found = _products(_direction(now.double()), _direction(before.double()))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip(found[0] / (found[1] * found[2]), -1, 1)
+
+
+def _products(now: Tensor, before: Tensor) -> Values:
+    """(3, ...): the dot product and the two norms."""
+    parts = (
+        torch.linalg.vecdot(now, before),
+        torch.linalg.vector_norm(now, dim=-1),
+        torch.linalg.vector_norm(before, dim=-1),
+    )
+    return torch.stack(parts).double().cpu().numpy()
 
 
 def _direction(gradient: Tensor) -> Tensor:
-    """The gradient with a norm of 1; summed in float64, where no square of float32 overflows."""
-    norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True, dtype=torch.float64)
-    return gradient / norm.to(gradient.dtype)
+    """The gradient with a norm of 1."""
+    return gradient / torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)

@@ -85,7 +85,7 @@ Name = tuple[str, str, Literal["value", "delta"]]
 
 def _tensors(snapshot: Snapshot) -> Iterator[tuple[Name, Tensor, float | None]]:
     """What there is to count, in depth order, with the limit of its edges."""
-    weights = set(matrices(snapshot.params_before, snapshot.lead))
+    weights = set(matrices(snapshot.params, snapshot.lead))
     for node in snapshot.net.nodes:
         deltas = snapshot.deltas.get(node.name, {})
         if isinstance(node.rule, Activation):
@@ -93,6 +93,6 @@ def _tensors(snapshot: Snapshot) -> Iterator[tuple[Name, Tensor, float | None]]:
             yield (node.name, "y", "value"), snapshot.trace.saved[node.name]["y"], limit
             if "y" in deltas:
                 yield (node.name, "y", "delta"), deltas["y"], None
-        for key in snapshot.params_before[node.name]:
+        for key in snapshot.params[node.name]:
             if (node.name, key) in weights:
                 yield (node.name, key, "delta"), deltas[key], None

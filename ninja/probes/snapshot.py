@@ -1,6 +1,8 @@
-"""What a probe is given: one training step, before and after its update."""
+"""What a probe is given: one training step and its update."""
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from ninja.net import Net
 from ninja.types import Deltas, Params, Trace
@@ -8,25 +10,25 @@ from ninja.types import Deltas, Params, Trace
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One training step of a single run or of a stack.
+    """One training step of a single run or of a stack, just after its update.
 
     Attributes:
         net: the network.
         trace: of the step's forward pass.
         deltas: of that trace, before clipping. Those of intermediates are optional: an engine that
             was asked for the parameters' alone leaves the columns out that need them.
-        params_before: a copy (`copied`), because the update is in place.
-        params_after: the same tensors after the update.
-        step: its number.
+        params: after the update, which is in place: nothing was copied.
+        directions: the update of every matrix is ``rate`` times this.
+        rate: of the update; or one per replica, (...).
         lead: number of leading replica dimensions, `Trace.loss.dim()`.
     """
 
     net: Net
     trace: Trace
     deltas: Deltas
-    params_before: Params
-    params_after: Params
-    step: int
+    params: Params
+    directions: Deltas
+    rate: float | np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     lead: int
 
 

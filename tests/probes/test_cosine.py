@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -55,17 +56,16 @@ def test_it_never_leaves_its_range(seed: int, scale: float) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_replicas_angle_is_its_own(config: str, dtype: torch.dtype) -> None:
-    s, other = step(config, dtype=dtype, replicas=REPLICAS), step("lecture_manual")
-    assert other.deltas  # a gradient may hold more than the parameters'
-    after = {node: dict(tensors) for node, tensors in s.params_after.items()}
-    together = cosine(s.params_before, s.deltas, after, s.lead)
+    s = step(config, dtype=dtype, replicas=REPLICAS)
+    assert "y" in s.deltas[s.net.nodes[0].name]  # a gradient may hold more than the parameters'
+    together = cosine(s.params, s.deltas, s.params, s.lead)
     assert together.shape == (REPLICAS,)
     for replica in range(REPLICAS):
         own = one_of(s, replica)
-        alone = cosine(own.params_before, own.deltas, own.params_after, 0)
-        torch.testing.assert_close(together[replica], alone, rtol=1e-6, atol=1e-6)
-        only = {n: {k: own.deltas[n][k] for k in ts} for n, ts in own.params_before.items()}
-        assert alone.item() == pytest.approx(naive(only, own.params_after), abs=1e-5)
+        alone = cosine(own.params, own.deltas, own.params, 0)
+        assert together[replica] == pytest.approx(alone, rel=1e-6, abs=1e-6)
+        only = {n: {k: own.deltas[n][k] for k in ts} for n, ts in own.params.items()}
+        assert alone.item() == pytest.approx(naive(only, own.params), abs=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf])
@@ -74,5 +74,35 @@ def test_without_a_direction_there_is_no_angle(value: float) -> None:
     b["01.linear"]["b"] = torch.full((4,), value)
     if value == 0.0:
         b["00.embedding"]["C"] = torch.zeros(7, 3)
-    assert cosine(a, a, b, 0).isnan()
-    assert cosine(a, b, a, 0).isnan()
+    assert np.isnan(cosine(a, a, b, 0))
+    assert np.isnan(cosine(a, b, a, 0))
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan, math.inf, 1e-30, 1e30])
+def test_one_replica_leaves_the_others_alone(value: float) -> None:
+    a, b = gradient(1), gradient(2)
+    three: Params = {n: {k: torch.stack([t] * 3) for k, t in ts.items()} for n, ts in a.items()}
+    for tensors in three.values():
+        for tensor in tensors.values():
+            tensor[1] *= value
+    others = {n: {k: torch.stack([t] * 3) for k, t in ts.items()} for n, ts in b.items()}
+    found = cosine(a, three, others, 1)
+    expected = [naive(a, b)] * 3
+    if value in (0.0, math.inf) or math.isnan(value):
+        expected[1] = math.nan
+    assert found == pytest.approx(expected, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("scale", [0.5e-15, 2e-15, 0.5e15, 2e15])
+def test_it_is_the_same_on_either_side_of_the_bounds_of_a_safe_norm(scale: float) -> None:
+    a, b = gradient(1), gradient(2)
+    size = math.sqrt(math.fsum(v * v for v in elements(a)))
+    found = cosine(a, gradient(1, scale / size), b, 0)
+    assert found.item() == pytest.approx(naive(a, b), abs=1e-6)
+
+
+def test_nothing_that_is_given_changes() -> None:
+    a, b = gradient(1), gradient(2)
+    cosine(a, a, b, 0)
+    for given_, seed in ((a, 1), (b, 2)):
+        assert elements(given_) == elements(gradient(seed))

@@ -1,7 +1,6 @@
 """Specification of the histograms, against loops and against numpy."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from torch import Tensor
 from ninja.probes import histogram, histograms
 from ninja.probes.names import matrices
 from ninja.rules.activations import Activation
-from tests.probes.steps import CONFIGS, DTYPES, REPLICAS, normal, one_of, step
+from tests.probes.steps import CONFIGS, DTYPES, REPLICAS, normal, one_of, parameters_only, step
 
 values = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
@@ -102,7 +101,7 @@ def test_activations_their_deltas_and_the_matrices_deltas(config: str, dtype: to
     for node in hidden:
         expected[node.name, "y", "value"] = s.trace.saved[node.name]["y"]
         expected[node.name, "y", "delta"] = s.deltas[node.name]["y"]
-    for node, key in matrices(s.params_before, s.lead):
+    for node, key in matrices(s.params, s.lead):
         expected[node, key, "delta"] = s.deltas[node][key]
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
@@ -129,9 +128,8 @@ def test_a_run_in_a_stack_has_the_same_histograms_in_every_bit(config: str) -> N
 
 
 def test_without_deltas_of_intermediates_theirs_are_left_out() -> None:
-    s = step("lecture_manual", "autograd")
-    only = {n: {k: s.deltas[n][k] for k in ts} for n, ts in s.params_before.items()}
-    kinds = [(h.node, h.tensor, h.of) for h in histograms(replace(s, deltas=only), bins=10)]
+    s = parameters_only(step("lecture_manual", "autograd"))
+    kinds = [(h.node, h.tensor, h.of) for h in histograms(s, bins=10)]
     assert kinds == [
         ("00.embedding", "C", "delta"),
         ("02.linear", "W", "delta"),

@@ -31,7 +31,7 @@ def test_a_norms_row_is_no_matrix_and_a_column_is() -> None:
 
 def test_matrices_are_those_of_a_single_run() -> None:
     alone, stacked = step("layernorm"), step("layernorm", replicas=2)
-    assert matrices(alone.params_before, 0) == matrices(stacked.params_before, 1)
+    assert matrices(alone.params, 0) == matrices(stacked.params, 1)
 
 
 def test_flat_keeps_the_replicas() -> None:
