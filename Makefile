@@ -6,7 +6,7 @@ SETUP := .venv/.setup
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify gradcheck mutants test test-full lint format bench clean
+.PHONY: help setup run verify gradcheck mutants test test-full lint format bench sync clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ format: setup ## Let ruff fix and format
 
 bench: setup ## The performance claims: ratios within one run
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/probe.py
+	$(BIN)/python benchmarks/tracker.py
+	$(BIN)/python benchmarks/lecture.py
+
+sync: setup ## Send W&B what it has missed of the runs in outputs
+	$(BIN)/python -m ninja sync
 
 clean: ## Remove what was made, the environment too
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist outputs reports

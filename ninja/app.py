@@ -2,49 +2,139 @@
 
 import os
 import re
+import signal
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import FrameType
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from ninja import runs
+from ninja import faults, runs, streams
+from ninja.checks import check_keys, check_place, check_run
 from ninja.config import RunConfig
-from ninja.errors import NinjaError, nearest, unknown_key
+from ninja.errors import ConfigError, NinjaError
 from ninja.schema import config_of
+from ninja.tracking import Mirror, mode_of
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, where no training loop is there to stop between two steps."""
 
 
 def main() -> None:
     """Run what the command line says. Exit code 2 for bad input, 1 for a run that diverged."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # faults come here, and are told in one line
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.unraisablehook = _once_more
+    sys.stdout, sys.stderr = streams.outliving(sys.stdout, 1), streams.outliving(sys.stderr, 2)
     OmegaConf.register_new_resolver("run_id", _run_id, replace=True)
+    OmegaConf.register_new_resolver("study_folder", _study_folder, replace=True)
     codes = [0]
+    mirror = Mirror(lambda line: print(f"warning: {line}", flush=True))
 
     def job(composed: DictConfig) -> None:
-        codes.append(_job(composed))  # Hydra would drop it
+        codes.append(_job(composed, mirror))  # Hydra would drop it
         if codes[-1] > 128:  # a signal is meant for the whole command, not for one of its runs
             sys.exit(codes[-1])
 
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        _check_options(sys.argv[1:])
+        with mirror:
+            conf = str(faults.CONF)
+            hydra.main(version_base="1.3", config_path=conf, config_name="config")(job)()
     except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
-        codes.append(_fault(error))
+        codes.append(_fault(faults.line(error)))
+    except ValueError as error:  # which Hydra raises for a group that is given no name
+        if not str(error).startswith("Config group override must be"):
+            raise
+        codes.append(_fault(faults.no_name(sys.argv[1:])))
+    except _TerminatedError:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends what is left at once
+        print("ninja: SIGTERM: stopped; the same command goes on", file=sys.stderr)
+        codes.append(128 + signal.SIGTERM)
     except KeyboardInterrupt:  # outside of the training loop, which stops by itself
         print("ninja: interrupted; the same command goes on", file=sys.stderr)
-        codes.append(130)
+        codes.append(128 + signal.SIGINT)
     sys.exit(max(codes))
 
 
+def _terminated(number: int, _: FrameType | None) -> NoReturn:
+    raise _TerminatedError(signal.Signals(number).name)
+
+
+def _once_more(dropped: "sys.UnraisableHookArgs") -> None:
+    """A signal whose exception Python has dropped is sent again, a moment later.
+
+    In a weakref's callback none can be raised, and while torch is imported many of those run.
+    """
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    terminated = issubclass(dropped.exc_type, _TerminatedError)
+    number = signal.SIGTERM if terminated else signal.SIGINT
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))  # pyright: ignore
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+
+# --- from the command line to a run ---------------------------------------------------------------
+
+
+def _check_options(given: list[str]) -> None:
+    """Refuse an option that is none in one line, in place of a page about Hydra's options.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    known = set(faults.keys())
+    for option in given:
+        key, _, value = option.lstrip("-").partition("=")
+        if option.startswith("-") and key in known:
+            raise ConfigError(f"{option}: a key goes without dashes: {key}={value or '…'}")
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message} (--help shows all there are)")
+
+    parser = get_args_parser()
+    parser.error = refuse
+    parser.parse_args(given)
+
+
 def _run_id(*, _root_: DictConfig) -> str:
-    """``${run_id:}``: of the run that is being composed."""
-    return runs.run_id(config_of(RunConfig, _plain(_root_)))
+    """``${run_id:}``: of the run that is being composed, once it is known to be one."""
+    try:
+        config = config_of(RunConfig, _plain(_root_))
+        check_keys(config)
+        return runs.run_id(config)
+    except (NinjaError, OmegaConfBaseException):
+        return _nowhere(_root_)
+
+
+def _study_folder(*, _root_: DictConfig) -> str:
+    """``${study_folder:}``: of the run or the runs that are being composed."""
+    try:
+        config = config_of(RunConfig, _plain(_root_))
+        check_place(config)
+        return str(Path(config.output, config.study))
+    except (NinjaError, OmegaConfBaseException):
+        return _nowhere(_root_)
+
+
+def _nowhere(root: DictConfig) -> str:
+    """One of several runs is at fault: `_job` tells of it, and the others go on.
+
+    It gets a folder that exists, in which Hydra writes nothing. To raise here would end them all,
+    which is right where there is one run, or where it is their common folder that is at fault.
+    """
+    if OmegaConf.is_missing(root.hydra.job, "num"):
+        raise  # the fault that the caller has caught
+    with read_write(root.hydra):
+        root.hydra.output_subdir = None
+    return "."
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:
@@ -58,50 +148,49 @@ def _plain(composed: DictConfig) -> dict[str, Any]:
     }
 
 
-def _job(composed: DictConfig) -> int:
+def _job(composed: DictConfig, mirror: Mirror) -> int:
     """Train one run; its exit code. A fault is told here: Hydra would add a line of its own."""
+    folder = None
     try:
         config = config_of(RunConfig, _plain(composed))
+        check_keys(config)
         folder = runs.folder(config)
         first = f"{folder}: {config.backward}, {config.steps:,} steps, seed {config.seed}"
         print(first, flush=True)
 
-        from ninja import screen  # torch comes with it, after the first line
+        return _watched(config, folder, mirror)
+    except (NinjaError, OmegaConfBaseException, OSError) as error:
+        return _fault(faults.line(error, folder))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
+            raise
+        return _fault(
+            "out of memory: give a smaller model, batch_size or data.block_size; what is computed "
+            f"is kept in {str(folder)!r}"
+        )
 
-        return screen.watch(config, folder)
-    except (NinjaError, OSError) as error:
-        return _fault(error)
+
+_NO_MEMORY = re.compile("can't allocate memory|out of memory")  # torch's words, CPU and CUDA
 
 
-def _fault(error: Exception) -> int:
-    print(f"ninja: {_line(error)}", file=sys.stderr)
+def _watched(config: RunConfig, folder: Path, mirror: Mirror) -> int:
+    from ninja import screen  # torch comes with it, after the first line
+    from ninja.allocator import keep_freed_memory
+
+    check_run(config)  # what only torch knows, before anybody is told of this run
+    keep_freed_memory()
+    notes = {
+        "offline": ["W&B           offline, in its folder wandb; make sync sends it to the server"],
+        "online": [f"W&B           {config.wandb.project}"],
+        "disabled": list[str](),
+    }
+    mirror.follow(config, folder)
+    try:
+        return screen.watch(config, folder, notes[mode_of(config)])
+    finally:
+        mirror.ended(folder)
+
+
+def _fault(line: str) -> int:
+    print(f"ninja: {line}", file=sys.stderr)
     return 2
-
-
-def _line(error: BaseException) -> str:
-    """What a user needs of an error: our own words where there are some, else all in one line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, NinjaError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
-    said = str(error)
-    if unknown := re.search(r"Could not override '([^']+)'", said):
-        return unknown_key(unknown[1], keys())
-    if unknown := re.search(r"Could not find '([^']+)/([^'/]+)'", said):
-        options = [path.stem for path in (CONF / unknown[1]).glob("*.yaml")]
-        return nearest(unknown[1], unknown[2], options)
-    return " ".join(said.split())
-
-
-def keys(config: type = RunConfig, prefix: str = "") -> Iterator[str]:
-    """Every key that can be overridden, dotted."""
-    hints: Mapping[str, Any] = get_type_hints(config)
-    for item in fields(config):
-        hint = hints[item.name]
-        if is_dataclass(hint) and isinstance(hint, type):
-            yield from keys(hint, f"{prefix}{item.name}.")
-        else:
-            yield f"{prefix}{item.name}"

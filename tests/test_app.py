@@ -1,31 +1,82 @@
-"""``python run.py`` as it is typed: real processes, presets, faults in one line."""
+"""``python run.py`` as it is typed: real processes, presets, faults in one line.
 
+What is refused is refused in this process (`here`), which has loaded everything; a process of its
+own (`run`) is for one of each kind, and for what only a process can have: signals, streams, limits.
+"""
+
+import io
 import json
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from ninja import runs
-from ninja.app import CONF, keys
+from ninja import allocator, app, records, runs
 from ninja.config import NetworkConfig, RunConfig
+from ninja.faults import CONF, keys
 from ninja.networks import PRESETS
 from ninja.schema import config_of
+from ninja.tracking import client
 
 ROOT = Path(__file__).parents[1]
 LECTURE_LIST = Path(__file__).parents[2] / "shared/data/names.txt"
 """The lecture's own list, when it lies beside the checkout."""
 
 
-def run(*overrides: str) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+
+
+def run(*overrides: str) -> Done:
+    """As it is typed."""
     command = [sys.executable, "run.py", *overrides]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def here(*overrides: str) -> Done:
+    """The same in this process, which is left as it was. Nothing may start W&B's mirror."""
+    out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["run.py", *overrides])
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        patch.setattr(allocator, "keep_freed_memory", lambda: None)
+        patch.setattr(client, "Process", lambda _: pytest.fail("a mirror was started"))
+        try:
+            with pytest.raises(SystemExit) as end:
+                app.main()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            GlobalHydra.instance().clear()
+            for resolver in ("run_id", "study_folder"):
+                OmegaConf.clear_resolver(resolver)
+    assert isinstance(end.value.code, int)
+    return subprocess.CompletedProcess(overrides, end.value.code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A process inherits that SIGINT is ignored, and a shell ignores it for what it starts with &.
+
+    What is handled here instead has its default disposition there.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def composed(*overrides: str) -> RunConfig:
@@ -35,15 +86,35 @@ def composed(*overrides: str) -> RunConfig:
     return config_of(RunConfig, plain)
 
 
+def word_list(place: Path) -> Path:
+    path = place / "words.txt"
+    path.write_text("\n".join(f"{a}{b}{c}" for a in "abc" for b in "xyzu" for c in "no" * 5))
+    return path
+
+
 @pytest.fixture
 def words(tmp_path: Path) -> str:
-    path = tmp_path / "words.txt"
-    path.write_text("\n".join(f"{a}{b}{c}" for a in "abc" for b in "xyzu" for c in "no" * 5))
-    return f"data.path={path}"
+    return f"data.path={word_list(tmp_path)}"
 
 
 def small(tmp_path: Path, words: str, *more: str) -> list[str]:
-    return [words, f"output={tmp_path}/out", "model.n_hidden=16", "steps=50", *more]
+    always = [words, f"output={tmp_path}/out", "tracker=disabled"]
+    return [*always, "model.n_hidden=16", "steps=50", *more]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `small` leaves behind when it is done."""
+    place = tmp_path_factory.mktemp("trained")
+    assert run(*small(place, f"data.path={word_list(place)}")).returncode == 0
+    return place / "out"
+
+
+@pytest.fixture
+def done_run(trained: Path, tmp_path: Path) -> Path:
+    """The folder of a run that is done: its very own copy."""
+    shutil.copytree(trained, tmp_path / "out")
+    return only_folder(tmp_path)
 
 
 def only_folder(tmp_path: Path) -> Path:
@@ -128,7 +199,7 @@ def test_a_run_and_the_same_again(tmp_path: Path, words: str) -> None:
         "steps.parquet",
         "result.json",
     }
-    again = run(*small(tmp_path, words))
+    again = here(*small(tmp_path, words))
     assert again.returncode == 0
     assert "done already" in again.stdout
     assert f"train {found['losses']['train']:.4f}" in again.stdout
@@ -142,7 +213,7 @@ def test_several_runs_one_after_the_other(tmp_path: Path, words: str) -> None:
     folders = {path.parent for path in (tmp_path / "out/default").glob("*/result.json")}
     assert len(folders) == 2
     assert all((folder / ".hydra/config.yaml").exists() for folder in folders)
-    alone = run(*small(tmp_path, words, "init.gain=1.0", "norm=none", "model.activation=relu"))
+    alone = here(*small(tmp_path, words, "init.gain=1.0", "norm=none", "model.activation=relu"))
     assert alone.returncode == 0
     assert "done already" in alone.stdout
 
@@ -173,7 +244,7 @@ def test_a_signal_is_a_clean_stop(
 
 
 def test_divergence_is_exit_code_1(tmp_path: Path, words: str) -> None:
-    done = run(*small(tmp_path, words, "init.gain=1e30", "norm=none", "model.activation=relu"))
+    done = here(*small(tmp_path, words, "init.gain=1e30", "norm=none", "model.activation=relu"))
     assert done.returncode == 1
     assert "diverged at step 0" in done.stdout
 
@@ -193,8 +264,8 @@ def test_help_and_config_do_not_wait_for_torch() -> None:
         assert "batch_size" in done.stdout
 
 
-def refusal(*overrides: str) -> str:
-    done = run(*overrides)
+def refusal(*overrides: str, by: Callable[..., Done] = here) -> str:
+    done = by(*overrides)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("ninja: ")
     assert done.stderr.count("\n") == 1
@@ -251,8 +322,35 @@ BAD = [
     ("data.path=/", "a directory"),
     ("data.block_size=0", "data.block_size: 0 is out of range"),
     ("study=a/b", "study: 'a/b' is no folder's name"),
-    ("output=/dev/null/x", "Not a directory"),
+    ("study=null", "study: None is not of type str"),
+    ("output=/dev/null/x", "Not a directory: choose another output"),
+    ("output=null", "output: None is not of type str"),
     ("model.n_hidden=[1", "no viable alternative"),
+    ("model=null", "model: unknown name 'null', choose from lecture"),
+    ("norm=null", "norm: unknown name 'null', choose from batchnorm"),
+    ("norm=3", "norm: unknown name '3', choose from batchnorm"),
+    ("norm=", "norm: unknown name '', choose from batchnorm"),
+    ("hydra=null", "hydra=null: give key=value"),
+    ("=1", "=1: give key=value"),
+    ("seed", "missing EQUAL"),
+    ("seed==1", "extraneous input '='"),
+    ("seed=", "seed: '' is not of type int"),
+    ("seed=1e3", "seed: 1000.0 is not of type int, give 1000"),
+    ("seed=???", "Missing mandatory value: seed"),
+    ("seed=${nope}", "Interpolation key 'nope' not found"),
+    ("seed=1,2", "To sweep over it, add --multirun"),
+    ("+seed=1", "already at 'seed'"),
+    ("+x=1", "x: there is no such key"),
+    ("nogroup=nope", "nogroup: there is no such key"),
+    ("wandb=null", "wandb: None is no group of keys, set wandb.project"),
+    ("hydra/launcher=joblib", "hydra/launcher: unknown name 'joblib', choose from basic"),
+    ("hydra.nonsense=1", "hydra.nonsense: there is no such key"),
+    ("-cn=nonsense", "Cannot find primary config 'nonsense'"),
+    ("--config-dir=/nonsense", "config directory '/nonsense' not found"),
+    ("--seed=3", "--seed=3: a key goes without dashes: seed=3"),
+    ("--bogus", "unrecognized arguments: --bogus (--help shows all there are)"),
+    ("--cfg=bogus", "invalid choice: 'bogus'"),
+    ("data.path=''", "data.path: '' is no file"),
 ]
 
 
@@ -262,24 +360,244 @@ def test_bad_input(override: str, said: str, tmp_path: Path) -> None:
     assert said in refusal(override, *where)
 
 
-def test_a_contradiction_of_two_keys() -> None:
-    both = ("optimizer=adamw", "optimizer.momentum=0.9")
+TYPED = {
+    *("sed=1", "seed=abc", "norm=", "seed", "seed=${nope}", "-cn=nonsense", "--bogus"),
+    *("data.path=/nowhere/names.txt", "output=/dev/null/x"),
+}
+"""One of each kind: of key, value, group, grammar, composition, file, option, data, place."""
+
+
+@pytest.mark.parametrize(
+    ("override", "said"), [bad for bad in BAD if bad[0] in TYPED], ids=lambda text: text
+)
+def test_bad_input_as_it_is_typed(override: str, said: str, tmp_path: Path) -> None:
+    where = () if override.startswith("output") else (f"output={tmp_path}",)
+    assert said in refusal(override, *where, by=run)
+
+
+def test_no_device(tmp_path: Path) -> None:
+    """Told when torch is there, which comes after the first line."""
+    if torch.cuda.is_available():
+        pytest.skip("needs a machine without a CUDA device")
+    given = ("device=cuda", f"output={tmp_path}", "tracker=disabled")
+    assert "there is no CUDA device here" in refusal(*given, by=run)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("study=..", "study=.hidden/x", "study=.hidden", "study=", "study=' '", "study='a\nb'"),
+        *("output=", "output=' '", "output='a\nb'", "data.path=''", "data.path='a\nb'"),
+        *("optimizer.lr=-1", "steps=0", "model.n_hidden=0", "wandb.project=a/b"),
+        "model.n_hidden=65536 model.n_layers=4096",
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_printed_or_made(
+    override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = override.split(" ") if "model" in override else [override]
+    where = [] if override.startswith("output") else [f"output={tmp_path}/out"]
+    done = here(*where, *given)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ninja: {given[0].partition('=')[0].partition('.n_')[0]}")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_of_several_runs_that_cannot_be(tmp_path: Path) -> None:
+    """Their common folder is refused before Hydra writes into it."""
+    study_folder = "hydra.sweep.dir=${study_folder:}"
+    said = refusal("-m", "seed=1,2", "study=..", f"output={tmp_path}/out", study_folder)
+    assert "study: '..' is no folder's name" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("swept", "said"),
+    [
+        ("seed=abc,1", "seed: 'abc' is not of type int"),
+        ("optimizer.lr=-1,0.1", "optimizer.lr: -1 is out of range"),
+        ("data.path=/nowhere,{words}", "'/nowhere': no such file"),
+        ("study=..,default", "study: '..' is no folder's name"),
+        ("model.activation=tahn,tanh", "did you mean tanh?"),
+    ],
+)
+def test_one_of_several_runs_is_at_fault_and_the_others_run(
+    swept: str, said: str, tmp_path: Path, words: str
+) -> None:
+    several = small(tmp_path, words, swept.format(words=words.partition("=")[2]))
+    done = here("-m", *several)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    (right,) = tmp_path.glob("out/*/*/result.json")
+    assert right.parent.parent == tmp_path / "out/default"
+
+
+def test_a_name_that_one_of_several_runs_cannot_have(tmp_path: Path) -> None:
+    """What Hydra cannot compose is told before the first of them starts."""
+    for swept in ("norm=batchnorm,nonsense", "model=lecture,null"):
+        assert "unknown name 'n" in refusal("-m", swept, f"output={tmp_path}")
+    assert list(tmp_path.glob("default/*/*")) == []
+
+
+def test_a_contradiction_of_two_keys(tmp_path: Path) -> None:
+    both = ("optimizer=adamw", "optimizer.momentum=0.9", f"output={tmp_path}")
     assert "AdamW has betas in its place" in refusal(*both)
 
 
-def test_a_damaged_result(tmp_path: Path, words: str) -> None:
-    assert run(*small(tmp_path, words)).returncode == 0
-    path = only_folder(tmp_path) / "result.json"
-    path.write_text("{")
+def test_a_damaged_result(tmp_path: Path, words: str, done_run: Path) -> None:
+    (done_run / "result.json").write_text("{")
     assert "result.json': damaged" in refusal(*small(tmp_path, words))
 
 
-def test_a_damaged_record(tmp_path: Path, words: str) -> None:
-    assert run(*small(tmp_path, words)).returncode == 0
-    folder = only_folder(tmp_path)
-    (folder / "result.json").unlink()
-    (folder / "metrics.jsonl").write_text("not a record\n")
-    assert "metrics.jsonl" in refusal(*small(tmp_path, words))
+def test_a_damaged_record(tmp_path: Path, words: str, done_run: Path) -> None:
+    (done_run / "result.json").unlink()
+    (done_run / "metrics.jsonl").write_text("not a record\n")
+    assert "metrics.jsonl" in refusal(*small(tmp_path, words), by=run)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "result.json", "metrics.jsonl", ".lock"])
+def test_a_folder_in_a_files_place(name: str, tmp_path: Path, words: str, done_run: Path) -> None:
+    folder = done_run
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for path in {folder / name, folder / "result.json"}:
+        path.unlink()
+    (folder / name).mkdir()
+    assert f"{name}': " in refusal(*small(tmp_path, words))
+    kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert kept == {key: before[key] for key in kept}
+    assert "checkpoint.pt" in kept or name == "checkpoint.pt"
+
+
+def test_a_file_in_the_place_of_the_runs_folder(tmp_path: Path, words: str) -> None:
+    (tmp_path / "out").write_text("")
+    assert f"'{tmp_path}/out/default/" in refusal(*small(tmp_path, words))
+
+
+def in_shell(line: str) -> Done:
+    line = f"set -o pipefail; {line}"
+    return subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_full_disk(tmp_path: Path, words: str) -> None:
+    """A limit on the size of a file, which binds root too, stands for it."""
+    given = small(tmp_path, words, "checkpoint.every=10", "model.n_hidden=200")
+    full = in_shell(f"ulimit -f 20; {shlex.join([sys.executable, 'run.py', *given])}")
+    assert full.returncode == 2
+    assert f"'{only_folder(tmp_path)}" in full.stderr
+    assert full.stderr.endswith("File too large: free some room; the same command goes on\n")
+    assert full.stderr.count("\n") == 1
+    assert not list(only_folder(tmp_path).glob(".*.partial"))
+    assert here(*given).returncode == 0
+
+
+def test_memory_that_is_refused(tmp_path: Path, words: str) -> None:
+    code = (
+        "import resource\n"
+        "from pathlib import Path\n"
+        "from ninja import app, screen\n"  # torch comes with it
+        "pages = int(Path('/proc/self/statm').read_text().split()[0])\n"
+        "limit = pages * resource.getpagesize() + 10**9\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "app.main()"
+    )
+    large = small(tmp_path, words, "model.n_hidden=20000", "model.n_layers=2")  # 1.6 GB
+    command = [sys.executable, "-c", code, *large]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ninja: out of memory: give a smaller model")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("screen", ["| head -n 1", ">&-", ">&- 2>&-", "> /dev/full"])
+def test_a_screen_that_goes_away_ends_no_run(screen: str, tmp_path: Path, words: str) -> None:
+    if "full" in screen and not Path("/dev/full").exists():
+        pytest.skip("needs a device that is always full")
+    command = shlex.join([sys.executable, "run.py", *small(tmp_path, words)])
+    done = in_shell(f"{command} {screen}")
+    told = "ninja: the output cannot be written (No space left on device); going on without\n"
+    assert (done.returncode, done.stderr) == (0, told if "full" in screen else "")
+    assert (only_folder(tmp_path) / "result.json").exists()
+
+
+@pytest.mark.parametrize("screen", ["2>&-", "2> /dev/full"])
+def test_a_fault_that_nobody_reads(screen: str) -> None:
+    done = in_shell(f"{sys.executable} run.py steps=0 {screen}")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGTERM, "SIGTERM: stopped"), (signal.SIGINT, "interrupted")],
+    ids=["SIGTERM", "SIGINT"],
+)
+def test_a_signal_before_the_first_step(
+    tmp_path: Path, words: str, number: signal.Signals, said: str
+) -> None:
+    """While torch is loaded, which takes longer than all before it."""
+    process = subprocess.Popen(
+        [sys.executable, "run.py", *small(tmp_path, words, "steps=2000000")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(str(tmp_path))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert err == f"ninja: {said}; the same command goes on\n"
+
+
+def test_an_interrupt_that_is_ignored_from_outside_stays_so(tmp_path: Path, words: str) -> None:
+    """A script's `run.py … &` is not stopped by the Ctrl-C of what runs in front of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited; `interruptible` undoes it
+    process = subprocess.Popen(
+        [sys.executable, "run.py", *small(tmp_path, words)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(str(tmp_path))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGTERM, "SIGTERM: stopped"), (signal.SIGINT, "interrupted")],
+    ids=["SIGTERM", "SIGINT"],
+)
+def test_a_signal_where_python_drops_exceptions(
+    tmp_path: Path, words: str, number: signal.Signals, said: str
+) -> None:
+    """In a weakref's callback, as many run while modules are imported."""
+    code = (
+        "import signal, time, weakref\n"
+        "from ninja import app, runs\n"
+        "class Thing: pass\n"
+        "def folder(_):\n"
+        "    thing = Thing()\n"
+        f"    weak = weakref.ref(thing, lambda _: signal.raise_signal({number.value}))\n"
+        "    del thing\n"
+        "    time.sleep(30)\n"
+        "runs.folder = folder\n"
+        "app.main()"
+    )
+    command = [sys.executable, "-c", code, *small(tmp_path, words)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20
+    )
+    assert done.returncode == 128 + number
+    assert done.stderr == f"ninja: {said}; the same command goes on\n"
 
 
 # --- the lecture's own numbers -------------------------------------------------------------------
@@ -296,7 +614,6 @@ def test_the_lectures_losses(tmp_path: Path) -> None:
     losses = json.loads((folder / "result.json").read_text())["losses"]
     assert losses["train"] == pytest.approx(2.0674, abs=2e-4)
     assert losses["validation"] == pytest.approx(2.1057, abs=2e-4)
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    by_step = {row["step"]: row["loss"] for row in map(json.loads, lines)}
+    by_step = {row["step"]: row["loss"] for row in records.rows(folder)}
     logged = [by_step[step] for step in (0, 10_000, 20_000)]
     assert logged == pytest.approx([3.3239, 2.0322, 2.5675], abs=2e-4)

@@ -1,0 +1,64 @@
+"""A run as it is seen: while it trains, and how it ended."""
+
+import signal
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ninja.config import RunConfig
+from ninja.fit import Interrupted, Tell, fit
+from ninja.result import RESULT
+from ninja.screen.lines import Lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Warn = Callable[[str], None]
+
+FILE_WIDTH = 120
+"""Characters of a line where there is no terminal."""
+
+
+def watch(config: RunConfig, folder: Path, notes: Sequence[str] = ()) -> int:
+    """Train and show it: a live view in a terminal, a line now and then elsewhere.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        notes: lines for the end of the summary.
+
+    Returns:
+        The exit code: 0, 1 if it diverged, 128 + the signal if stopped.
+    """
+    from rich.console import Console
+
+    from ninja.screen.summary import summary
+
+    # a file has no width; the table needs this much
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
+    there = (folder / RESULT).exists()
+    with _shown(console, config) as (tell, warn):
+        ended = fit(config, folder, tell, warn)
+    if isinstance(ended, Interrupted):
+        name = signal.Signals(ended.signal).name
+        print(f"{name}: stopped before step {ended.step:,}; the same command goes on from there")
+        return 128 + ended.signal
+    if there:
+        print("this run is done already; its result:")
+    summary(console, ended, folder, notes)
+    return 0 if ended.status == "done" else 1
+
+
+@contextmanager
+def _shown(console: "Console", config: RunConfig) -> Generator[tuple[Tell, Warn]]:
+    """Where rows and warnings go."""
+    # FORCE_COLOR makes any file a terminal for rich, but no cursor moves in a file
+    if not (console.is_interactive and sys.stdout.isatty()):
+        yield Lines(config.steps).tell, lambda line: print(f"warning: {line}", flush=True)
+        return
+    from ninja.screen.live import View
+
+    with View(config, console) as view:
+        yield view.tell, view.warn

@@ -1,0 +1,45 @@
+"""Standard streams that end no run when nobody takes what is printed."""
+
+import errno
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+
+class _Outliving(io.FileIO):
+    """What is printed, for as long as anybody takes it.
+
+    A reader that has seen enough (``| head -1``), a closed terminal and a full disk under a log
+    end no run: its record lies in its folder, whole, and its exit code says how it ended.
+    """
+
+    lost = False
+
+    def write(self, data: Any, /) -> int:
+        """As a file's; what cannot be written is dropped, and told once where that is news."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if not self.lost and error.errno != errno.EPIPE and self.fileno() != 2:
+                said = f"the output cannot be written ({error.strerror}); going on without"
+                print(f"ninja: {said}", file=sys.stderr)
+            self.lost = True
+            return memoryview(data).nbytes
+
+
+def outliving(stream: TextIO | None, descriptor: int) -> TextIO:
+    """A standard stream that cannot fail; one that is closed (``>&-``) becomes one to nowhere."""
+    if stream is None:
+        return Path(os.devnull).open("w")
+    if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != descriptor:
+        return stream
+    raw = _Outliving(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        stream.encoding,
+        "replace",  # a C locale cannot write "µ"; that is no fault
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -1,0 +1,255 @@
+"""``python -m ninja.tracking.mirror``: the process that reads records and tells W&B.
+
+`ninja.tracking.client` starts it, once a command. JSON lines come in: ``follow`` a folder, a run
+has ``ended``, ``close``. JSON lines go out: ``failed`` and ``refused``, what the user is told;
+``handed`` a folder whose rows W&B has all; ``busy`` one that another process sees to; ``loaded``,
+``alive``; ``closed`` or ``died`` at the end. When the input ends without ``close`` the trainer was
+killed, and this process goes with it at once: what W&B has not got is in the record.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from ninja import records
+from ninja.errors import RecordError
+from ninja.result import RESULT
+from ninja.tracking import identity
+from ninja.tracking.lock import Lock
+from ninja.tracking.priority import Priority
+from ninja.tracking.server import RefusedError, Server, ServerError
+from ninja.tracking.session import INTERRUPTED, Heard, Session, end_service, load
+
+SECONDS = 1.0  # between two looks at the records
+SHARE = 0.02  # of the time, at most, goes into reading records again and again
+BYTES_A_SECOND = 100_000  # a slow line, which a long record is given the time for
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+def slow_line(size: int) -> float:
+    """Seconds to grant for the upload of a record of so many bytes."""
+    return size / BYTES_A_SECOND
+
+
+class _Run:
+    """A run that is followed: its record as far as it was read, and its open session."""
+
+    def __init__(self, folder: Path, mode: str, tell: Tell) -> None:
+        self.folder, self.mode, self.tell = folder, mode, tell
+        self.ended = mode == "sync"
+        self.done = False
+        self.online = False
+        self._session: Session | None = None
+        self._lock = Lock(folder / ".wandb.lock")
+        self._size = 0
+
+    def look(self, server: Server) -> None:
+        """Tell W&B what is new in the record, and its end, when the run has ended.
+
+        Raises:
+            ServerError: W&B's server was needed, and failed.
+            RefusedError: it will not have this run.
+            RecordError: the record is damaged.
+        """
+        path = self.folder / records.LINES
+        size = path.stat().st_size if path.exists() else 0
+        if self.done or (size == self._size and not self.ended):
+            return
+        if not self._lock.take():  # another command mirrors it, or sends it
+            if self.ended:
+                self.tell({"busy": str(self.folder)})
+                self.done = True
+            return
+        self._size = size
+        rows = list(records.rows(self.folder)) if size else []
+        if rows:
+            session = self._session or self._open(server)
+            for number, row in enumerate(rows[session.sent :]):
+                session.send(row)
+                if number % 100 == 0:
+                    self.tell({"alive": str(self.folder)})
+        if self.ended:
+            self._end(server, rows)
+
+    def _open(self, server: Server) -> Session:
+        known = self._identity()
+        self.online = self.mode != "offline" and server.usable
+
+        seconds = min(self._seconds(), server.left()) if self.online else known.timeout
+
+        def opened() -> Session:
+            return Session(self.folder, known, online=self.online, seconds=seconds)
+
+        self._session = server.ask(opened, known.timeout) if self.online else opened()
+        return self._session
+
+    def _end(self, server: Server, rows: list[dict[str, Any]]) -> None:
+        session, path = self._session, self.folder / RESULT
+        if session is not None:
+            code = INTERRUPTED
+            found = json.loads(path.read_bytes()) if path.exists() else None
+            if found is not None:
+                code = 0 if found["status"] == "done" else 1
+
+            def finished() -> None:
+                if found is not None:
+                    session.end(rows, found)
+                session.finish(code)
+
+            server.ask(finished, self._seconds()) if self.online else finished()
+            if found is not None:
+                state: identity.State = "complete" if self.online else "offline"
+                identity.write(self.folder, replace(self._identity(), state=state))
+            self.tell({"handed": str(self.folder)})
+        self.leave()
+
+    def leave(self) -> None:
+        """No more of it. What W&B has not got, ``wandb.json`` does not call complete."""
+        self.done = True
+        self._session = None
+        self._lock.release()
+
+    def _seconds(self) -> float:
+        """To wait for the server: the time-out, and in no hurry what a slow line needs."""
+        seconds = self._identity().timeout
+        return seconds + slow_line(self._size) if self.mode == "sync" else seconds
+
+    def _identity(self) -> identity.Identity:
+        known = identity.read(self.folder)
+        if known is None:
+            raise RecordError(f"{str(self.folder / identity.FILE)!r}: is gone")
+        return known
+
+
+class _Mirror:
+    """All runs of a command."""
+
+    def __init__(self, server: Server, address: str, tell: Tell) -> None:
+        self.server, self.address, self.tell = server, address, tell
+        self.runs: dict[str, _Run] = {}
+
+    def serve(self, inbox: "queue.Queue[dict[str, Any]]") -> None:
+        """Do what is asked, look at the records in between, and return on ``close``."""
+        due = time.monotonic() + SECONDS
+        while True:
+            try:
+                message = inbox.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                began = time.monotonic()
+                self.look()
+                now = time.monotonic()
+                due = now + max(SECONDS, (now - began) / SHARE)
+                continue
+            folder = message.get("folder", "")
+            if message["do"] == "follow":
+                self.runs[folder] = _Run(Path(folder), message["mode"], self.tell)
+            elif message["do"] == "ended" and folder in self.runs:
+                self.runs[folder].ended = True
+                self.look(folder)
+            elif message["do"] == "close":
+                for run in self.runs.values():
+                    run.ended = True
+                self.look()
+                return
+
+    def look(self, only: str | None = None) -> None:
+        """At one record, or at all."""
+        for folder in list(self.runs) if only is None else [only]:
+            run = self.runs.get(folder)
+            if run is None or (run.mode == "sync" and not self.server.usable):
+                continue
+            try:
+                run.look(self.server)
+            except ServerError as error:
+                self._give_up(run, error)
+            except (RefusedError, RecordError) as error:
+                self.tell({"refused": folder, "why": _why(folder, error)})
+                run.leave()
+            if run.done:
+                del self.runs[folder]
+
+    def _give_up(self, run: _Run, error: ServerError) -> None:
+        """The server is not asked again: those that it has a part of stay as they are."""
+        self.tell({"failed": f"W&B at {self.address} (WANDB_BASE_URL) {error}"})
+        for other in [run, *self.runs.values()]:
+            if other.online:
+                other.leave()
+
+
+def _why(folder: str, error: Exception) -> str:
+    if isinstance(error, RecordError):
+        return str(error)
+    return f"W&B refuses {folder!r}: {error}; without its {identity.FILE} it is sent as a new run"
+
+
+def main() -> None:
+    """Serve, and exit: 0 after ``close``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the trainer's to answer
+    priority = Priority()
+    priority.let_go(os.getpid())
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # nothing that `wandb` prints comes between the answers
+    inbox: queue.Queue[dict[str, Any]] = queue.Queue()
+    heard = Heard()
+    server = Server(heard)
+    loaded = threading.Event()
+
+    def close(seconds: float | None) -> None:
+        priority.take_back()
+        loaded.wait()  # what that takes is no server's fault
+        if seconds is not None:
+            server.until = time.monotonic() + seconds
+
+    threading.Thread(target=_read, args=(sys.stdin, inbox, close), daemon=True).start()
+
+    def tell(answer: dict[str, Any]) -> None:
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+
+    code = 0
+    try:
+        address = load(heard, priority)
+        tell({"loaded": address})
+        loaded.set()
+        _Mirror(server, address, tell).serve(inbox)
+        tell({"closed": True})
+    except BrokenPipeError:  # the trainer is gone
+        code = 1
+    except Exception as error:  # the trainer goes on whatever happens here, and says it
+        tell({"died": f"{type(error).__name__}: {' '.join(str(error).split())}"})
+        code = 1
+    _exit(code)
+
+
+def _read(
+    source: IO[str], inbox: "queue.Queue[dict[str, Any]]", close: Callable[[float | None], None]
+) -> None:
+    """Never let the trainer wait for a full pipe, and notice when it is gone."""
+    for line in source:
+        message = json.loads(line)
+        if message["do"] == "close":
+            close(message["seconds"])
+        inbox.put(message)
+        if message["do"] == "close":
+            return
+    _exit(1)
+
+
+def _exit(code: int) -> None:
+    """At once, past threads that still wait for a server."""
+    if "wandb" in sys.modules:
+        end_service()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""One W&B run that is open: rows in, and an end. The only module that calls `wandb`."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ninja.tracking import metrics
+from ninja.tracking.identity import Identity
+from ninja.tracking.priority import Priority
+
+if TYPE_CHECKING:
+    import wandb
+    from wandb.plot.custom_chart import CustomChart
+
+INTERRUPTED = 255
+"""The exit code by which W&B itself marks a run as killed, after a Ctrl-C; it can be resumed."""
+
+
+class Heard:
+    """What `wandb` would print. It reports a lost upload in no other way."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def info(self, msg: str) -> None:
+        """Nothing that matters."""
+
+    def warning(self, msg: str) -> None:
+        """One of them says that rows were thrown away."""
+        self.lost = self.lost or "Fatal error" in msg
+
+    def error(self, msg: str) -> None:
+        """It goes on after an error too."""
+        self.lost = True
+
+
+def load(heard: Heard, priority: Priority) -> str:
+    """Import `wandb`, as quiet as it gets; returns the address of its server.
+
+    Args:
+        heard: is told what `wandb` would print.
+        priority: of this process, and from now on of `wandb-core`, which has a session of its own.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    os.environ |= {"WANDB_SILENT": "true", "WANDB_QUIET": "true"}  # before the import
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.pop("WANDB_SERVICE", None)  # a process of our own, that ends with us
+    import wandb
+
+    library = wandb.setup(settings=wandb.Settings(silent=True))
+    wandb.termsetup(wandb.Settings(silent=True), heard)
+    service = library.ensure_service()
+    if service._proc is not None:
+        priority.let_go(service._proc._process.pid)
+    return library.settings.base_url
+
+
+def end_service() -> None:
+    """End `wandb-core`, which else would notice by itself, later, that its parent is gone."""
+    import wandb
+
+    service = wandb.setup()._connection
+    if service is not None and service._proc is not None:
+        service._proc._process.kill()
+        service._proc.join()
+
+
+class Session:
+    """A W&B run, open.
+
+    Attributes:
+        sent: rows of the record that W&B has; the server's own count when it is resumed.
+    """
+
+    def __init__(self, folder: Path, identity: Identity, *, online: bool, seconds: float) -> None:
+        """Open it, in place of what an earlier attempt left in the folder.
+
+        Args:
+            folder: of the run; W&B's files go to ``folder/wandb``.
+            identity: of the run.
+            online: resume or begin it on the server; else write local files from the first row.
+            seconds: to wait for the server, on opening and at the end.
+
+        Raises:
+            Exception: whatever `wandb` raises when the server fails.
+        """
+        import wandb
+
+        if (folder / "wandb").exists():
+            shutil.rmtree(folder / "wandb")
+        self._run = wandb.init(
+            dir=folder,
+            id=identity.id,
+            name=identity.name,
+            project=identity.project,
+            entity=identity.entity,
+            group=identity.group,
+            job_type=identity.job_type,
+            tags=identity.tags,
+            config=identity.config,
+            mode="online" if online else "offline",
+            resume="allow" if online else None,
+            reinit="create_new",
+            settings=_settings(seconds),
+        )
+        self._run.define_metric(metrics.STEP)
+        for name, summary in metrics.SUMMARIES.items():
+            self._run.define_metric(name, step_metric=metrics.STEP, summary=summary)
+        self.sent = self._run.starting_step
+
+    def send(self, row: Mapping[str, Any]) -> None:
+        """One more row; W&B's own step is its number in the record."""
+        import numpy as np
+        import wandb
+
+        plain: dict[str, Any] = metrics.metrics(row)
+        for name, counts, edges in metrics.histograms(row):
+            plain[name] = wandb.Histogram(np_histogram=(np.asarray(counts), np.asarray(edges)))
+        self._run.log(plain)
+        self.sent += 1
+
+    def end(self, rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> None:
+        """The row after the last, with the depth profile, and the summary.
+
+        Args:
+            rows: the whole record.
+            result: of the run.
+        """
+        if self.sent == len(rows):
+            last: dict[str, Any] = metrics.last_row(result)
+            if rows:
+                last["profile/depth"] = _chart(rows[0], rows[-1])
+            self._run.log(last)
+            self.sent += 1
+        self._run.summary.update(metrics.summary(result))
+
+    def finish(self, exit_code: int) -> None:
+        """Wait until W&B has it all.
+
+        Raises:
+            TimeoutError: the server did not take it in time.
+        """
+        self._run.finish(exit_code=exit_code)
+
+
+def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":
+    import wandb
+
+    table = wandb.Table(
+        columns=["line", "depth", "layer", "value", "log10"],
+        data=[list(row) for row in metrics.profile(first, last)],
+    )
+    return wandb.plot_table(
+        vega_spec_name="wandb/lineseries/v0",
+        data_table=table,
+        fields={"step": "depth", "lineKey": "line", "lineVal": "log10"},
+        string_fields={"title": "log10 against depth", "xname": "depth"},
+    )
+
+
+def _settings(seconds: float) -> "wandb.Settings":
+    """Quiet and fast: no console, no code, no git, no statistics of the machine."""
+    import wandb
+
+    return wandb.Settings(
+        console="off",
+        silent=True,
+        disable_code=True,
+        disable_git=True,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+        x_transaction_log_flush_interval=1,
+        use_dot_wandb=False,
+        symlink=False,
+        program="run.py",
+        allow_offline_artifacts=False,  # they would lie in the user's home, and the record has all
+        init_timeout=seconds,
+        finish_timeout=seconds,
+        finish_timeout_raises=True,
+    )
