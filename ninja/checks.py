@@ -102,6 +102,11 @@ def check_run(config: RunConfig) -> None:
     check_keys(config)
     check(config.network)
     check_seed(config.seed)
+    if config.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ConfigError("device: there is no CUDA device here, use device=cpu")
 
 
 def check_keys(config: RunConfig) -> None:

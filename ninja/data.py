@@ -120,6 +120,10 @@ class Examples:
         """Return N."""
         return len(self.targets)
 
+    def to(self, device: str) -> "Examples":
+        """Where a network lies that reads them; without a copy if they lie there already."""
+        return Examples(self.contexts.to(device), self.targets.to(device))
+
 
 def examples(words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> Examples:
     """Return makemore's sliding contexts: one example per character and one per end of word.
@@ -168,6 +172,13 @@ class Dataset:
     validation: Examples
     test: Examples
     sha256: str
+
+    def to(self, device: str) -> "Dataset":
+        """With all examples on this device."""
+        train, validation, test = (
+            part.to(device) for part in (self.train, self.validation, self.test)
+        )
+        return Dataset(self.vocabulary, train, validation, test, self.sha256)
 
 
 def load(path: str | Path = NAMES, block_size: int = 3) -> Dataset:

@@ -66,8 +66,6 @@ def fit(
     """
     check_run(config)
     torch.set_num_threads(config.threads)
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise RunError("device: there is no CUDA device here, use device=cpu")
     folder.mkdir(parents=True, exist_ok=True)
     run_id = runs.run_id(config)  # once: it reads the whole word list
     with _locked(folder):
@@ -77,7 +75,8 @@ def fit(
                 records.finish(folder)
                 warn(f"{str(folder)!r}: its tables were missing or damaged, and are made anew")
             return done
-        dataset = data.load(config.data.path or data.NAMES, config.data.block_size)
+        words = data.load(config.data.path or data.NAMES, config.data.block_size)
+        dataset = words.to(config.device)
         state, damaged = checkpoint.load(folder, run_id)
         for line in damaged:
             warn(f"{line}; going on from {'the one before' if state else 'the start'}")
@@ -282,7 +281,10 @@ def _signals() -> Generator[list[int]]:
     def note(number: int, _: FrameType | None) -> None:
         caught.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    # one that is ignored from outside, as nohup does, stays so
+    both = (signal.SIGTERM, signal.SIGINT)
+    numbers = [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield caught
     finally:

@@ -7,7 +7,7 @@ import torch
 from ninja.batches import Batches
 from ninja.checkpoint import TrainState
 from ninja.config import RunConfig
-from ninja.data import Dataset, Examples
+from ninja.data import Dataset
 from ninja.engines import Autograd, Engine, engine
 from ninja.init import Generators, noise_generator
 from ninja.net import Net, draw
@@ -147,8 +147,7 @@ def begin(config: RunConfig, dataset: Dataset, state: TrainState | None = None) 
         params, buffers = _to(state.params, device, dtype), _to(state.buffers, device, dtype)
         optimizer = {name: _to(of, device, dtype) for name, of in state.optimizer.items()}
         previous = _to(state.previous, device, dtype)
-    examples = Examples(dataset.train.contexts.to(device), dataset.train.targets.to(device))
-    batches = Batches(examples, config.batch_size, generators.run)
+    batches = Batches(dataset.train.to(config.device), config.batch_size, generators.run)
     if state is not None:
         batches.restore(state.generators, state.used)
     return Training(

@@ -379,7 +379,7 @@ def test_no_device(tmp_path: Path) -> None:
     """Told when torch is there, which comes after the first line."""
     if torch.cuda.is_available():
         pytest.skip("needs a machine without a CUDA device")
-    given = ("device=cuda", f"output={tmp_path}", "tracker=disabled")
+    given = ("device=cuda", f"output={tmp_path}")
     assert "there is no CUDA device here" in refusal(*given, by=run)
 
 
@@ -566,7 +566,9 @@ def test_an_interrupt_that_is_ignored_from_outside_stays_so(tmp_path: Path, word
     )
     assert process.stdout is not None
     assert process.stdout.readline().startswith(str(tmp_path))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # while torch is loaded
+    assert process.stdout.readline().startswith("step")
+    process.send_signal(signal.SIGINT)  # and while it trains
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
 

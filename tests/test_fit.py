@@ -329,6 +329,19 @@ def test_the_noise_scale_changes_no_training_and_goes_on_too(tmp_path: Path) -> 
     assert looked["noise_norm2"].mean() < (looked["grad_norm"] ** 2).mean()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_on_a_gpu(tmp_path: Path, engine: str) -> None:
+    """Through plain torch: stopped and gone on to the same bits, and near the CPU's losses."""
+    config = replace(SMALL, backward=engine, device="cuda", norm=NormConfig(calibrate=True))
+    whole = trained(config, tmp_path / "whole")
+    assert isinstance(fit.fit(config, tmp_path / "parts", tell=stop_after(5)), Interrupted)
+    trained(config, tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts", runs.run_id(config))
+    cpu = trained(replace(config, device="cpu"), tmp_path / "cpu")
+    assert whole.losses == pytest.approx(cpu.losses, abs=1e-3)
+
+
 @pytest.mark.slow
 def test_by_hand_and_by_autograd_after_200_000_steps(tmp_path: Path) -> None:
     """Exercise 4: from one seed to the same losses, to five decimals; and the lecture's."""
