@@ -181,7 +181,7 @@ def _watched(config: RunConfig, folder: Path, mirror: Mirror) -> int:
     keep_freed_memory()
     notes = {
         "offline": ["W&B           offline, in its folder wandb; make sync sends it to the server"],
-        "online": [f"W&B           {config.wandb.project}"],
+        "online": [f"W&B           project {config.wandb.project}; told below if it has not all"],
         "disabled": list[str](),
     }
     mirror.follow(config, folder)

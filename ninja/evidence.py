@@ -8,7 +8,7 @@ the node before it is the pre-activation that it reads.
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median_low
 from typing import Any, Literal
 
@@ -145,17 +145,24 @@ def gather(
         *_updates(seen),
         seen.gap(),
         seen.non_finite(diverged),
-        _mismatch(losses or {}, seen.last),
+        _mismatch(losses or {}),
     ]
 
 
 def verdict(items: Sequence[Evidence]) -> str:
     """In words: "healthy", the `FINDINGS` joined by commas, or "unknown": nothing was looked at.
 
-    "healthy (unknown: gap)" is a run that is healthy as far as it was looked at.
+    "vanishing at the start" is what training has mended since. "healthy (unknown: gap)" is a run
+    that is healthy as far as it was looked at.
     """
-    found = {item.finding for item in items}
-    named = [finding for finding in FINDINGS if finding in found]
+    moments: dict[str, set[When]] = {}
+    for item in items:
+        moments.setdefault(item.finding, set()).add(item.when)
+    named = [
+        f"{finding} at the start" if moments[finding] == {"start"} else finding
+        for finding in FINDINGS
+        if finding in moments
+    ]
     if named:
         return ", ".join(named)
     if not any(item.state == "inside" and item.when != "run" for item in items):
@@ -343,11 +350,13 @@ def _updates(seen: _Seen) -> Iterator[Evidence]:
     yield _item("largest update", "end", look, UPDATE)
 
 
-def _mismatch(losses: Mapping[str, float], step: int | None) -> Evidence:
+def _mismatch(losses: Mapping[str, float]) -> Evidence:
     value = losses.get("train", math.nan) - losses.get("by_batch", math.nan)
-    if step is None or math.isnan(value):
+    if math.isnan(value):
         return _item("mismatch", "run", "no final losses", MISMATCH)
-    return _item("mismatch", "run", _Look(step, {"": value}), MISMATCH)
+    item = _item("mismatch", "run", _Look(0, {"": value}), MISMATCH)
+    why = "of the final losses" if item.finding else ""
+    return replace(item, step=None, why=item.why or why)
 
 
 def _item(

@@ -51,6 +51,7 @@ def fit(
     folder: Path,
     tell: Tell = lambda _: None,
     warn: Callable[[str], None] = print,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Result | Interrupted:
     """Train, record, evaluate; or read the result of a run that is done.
 
@@ -59,6 +60,7 @@ def fit(
         folder: of the run.
         tell: is told every row.
         warn: is told, in a line, of what was mended.
+        say: is told, in a line, where it goes on.
 
     Raises:
         NinjaError: the configuration, the data or the folder cannot be used, or an engine is wrong
@@ -81,6 +83,8 @@ def fit(
         for line in damaged:
             warn(f"{line}; going on from {'the one before' if state else 'the start'}")
         run = begin(config, dataset, state)
+        if state is not None:
+            say(f"going on from step {state.step:,}")
         with records.Record(folder, state.record if state else 0) as record:
             before = state.seconds if state else 0.0
             ended = _Loop(run, run_id, dataset, record, folder, before, tell, warn).go()

@@ -24,6 +24,9 @@ LINES, STEPS, LAYERS = "metrics.jsonl", "steps.parquet", "layers.parquet"
 PARQUET = b"PAR1"
 """The first and the last bytes of such a file."""
 
+STEP_COLUMNS = ("step", "loss", "val_loss", "lr", "grad_norm", "gap", "cosine")
+"""What every table of steps has, if only as gaps; others follow where they were measured."""
+
 COLUMNS = (
     *("grad_norm", "weight_norm", "update_ratio"),
     *("delta_rms", "act_mean", "act_std"),
@@ -193,6 +196,7 @@ def finish(folder: Path) -> None:
     seen = list(rows(folder))
     plain = ("layers", "histograms")
     steps = pd.DataFrame([{k: v for k, v in row.items() if k not in plain} for row in seen])
+    steps = steps.reindex(columns=[*STEP_COLUMNS, *steps.columns.difference(list(STEP_COLUMNS))])
     about = ["step", "layer", "node", "rule", "tensor"]
     layers = pd.DataFrame(
         [{"step": row["step"], **layer} for row in seen for layer in row.get("layers", [])]

@@ -207,7 +207,7 @@ def test_a_row_whose_loss_is_lost_says_nothing_of_the_end() -> None:
     assert one(gather(rows), "dead units", "end").value == 0.0
     only = gather(rows[-1:])
     assert one(only, "smallest update").why == "no look with a finite loss"
-    assert verdict(only) == "diverged, dead"  # it was dead where it began
+    assert verdict(only) == "diverged, dead at the start"
 
 
 def test_evidence_is_strict_json() -> None:

@@ -17,7 +17,18 @@ from hypothesis import strategies as st
 
 from ninja import durable
 from ninja.errors import RecordError
-from ninja.records import COLUMNS, LAYERS, LINES, STEPS, Layers, Record, finish, layers, rows
+from ninja.records import (
+    COLUMNS,
+    LAYERS,
+    LINES,
+    STEP_COLUMNS,
+    STEPS,
+    Layers,
+    Record,
+    finish,
+    layers,
+    rows,
+)
 from tests.faults import fault_of
 
 LOOK = [
@@ -337,7 +348,7 @@ def tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_tables(tmp_path: Path) -> None:
     write(tmp_path, range(5))
     steps, of_layers = tables(tmp_path)
-    assert list(steps.columns) == ["step", "loss"]
+    assert tuple(steps.columns) == STEP_COLUMNS
     assert list(steps["step"]) == [0, 1, 2, 3, 4]
     assert list(steps["loss"]) == [step / 3 for step in range(5)]
     assert list(of_layers["step"]) == [step for step in range(5) for _ in range(3)]
@@ -364,7 +375,7 @@ def test_histograms_are_in_the_lines_and_not_in_the_tables(tmp_path: Path) -> No
         record.append({"step": 0, "loss": 1.0, "histograms": spread})
     assert next(iter(rows(tmp_path)))["histograms"] == spread
     steps, of_layers = tables(tmp_path)
-    assert list(steps.columns) == ["step", "loss"]
+    assert tuple(steps.columns) == STEP_COLUMNS
     assert of_layers.empty
 
 

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ninja.screen.lines import Lines
 if TYPE_CHECKING:
     from rich.console import Console
 
-Warn = Callable[[str], None]
+Say = Callable[[str], None]
 
 FILE_WIDTH = 120
 """Characters of a line where there is no terminal."""
@@ -39,8 +40,8 @@ def watch(config: RunConfig, folder: Path, notes: Sequence[str] = ()) -> int:
     # a file has no width; the table needs this much
     console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
     there = (folder / RESULT).exists()
-    with _shown(console, config) as (tell, warn):
-        ended = fit(config, folder, tell, warn)
+    with _shown(console, config) as (tell, warn, say):
+        ended = fit(config, folder, tell, warn, say)
     if isinstance(ended, Interrupted):
         name = signal.Signals(ended.signal).name
         print(f"{name}: stopped before step {ended.step:,}; the same command goes on from there")
@@ -52,13 +53,18 @@ def watch(config: RunConfig, folder: Path, notes: Sequence[str] = ()) -> int:
 
 
 @contextmanager
-def _shown(console: "Console", config: RunConfig) -> Generator[tuple[Tell, Warn]]:
+def _shown(console: "Console", config: RunConfig) -> Generator[tuple[Tell, Say, Say]]:
     """Where rows and warnings go."""
     # FORCE_COLOR makes any file a terminal for rich, but no cursor moves in a file
     if not (console.is_interactive and sys.stdout.isatty()):
-        yield Lines(config.steps).tell, lambda line: print(f"warning: {line}", flush=True)
+        warn, say = (partial(_print, start) for start in ("warning: ", ""))
+        yield Lines(config.steps).tell, warn, say
         return
     from ninja.screen.live import View
 
     with View(config, console) as view:
-        yield view.tell, view.warn
+        yield view.tell, view.warn, view.say
+
+
+def _print(start: str, line: str) -> None:
+    print(f"{start}{line}", flush=True)

@@ -18,11 +18,12 @@ class Lines:
         now = time.monotonic()
         if now - self.printed < SECONDS:
             return
-        self.printed = now
+        first, self.printed = self.printed == float("-inf"), now
         parts = [f"step {row['step']:>7,}/{self.steps:,}", f"loss {row['loss']:.4f}"]
         if "grad_norm" in row:
             parts.append(f"grad {row['grad_norm']:.2e}")
         if "gap" in row:
             parts.append(f"gap {row['gap']:.1e}")
-        parts.append(f"{row['train_us']:.0f} µs a step")
+        if not first:  # that one has what is only done once
+            parts.append(f"{row['train_us']:.0f} µs a step")
         print("  ".join(parts), flush=True)

@@ -74,6 +74,10 @@ class View:
         """Print a line above the drawing."""
         self.console.print(Text(f"warning: {line}", "yellow"), soft_wrap=True)
 
+    def say(self, line: str) -> None:
+        """The same, of what is no fault."""
+        self.console.print(Text(line), soft_wrap=True)
+
     def tell(self, row: dict[str, Any]) -> None:
         """Note a row. Its layers are read only when they are drawn."""
         now = time.monotonic()

@@ -1,6 +1,7 @@
 """How a run ended: its losses, its verdict and the evidence, and where everything lies."""
 
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def _ending(ended: Result) -> Iterator[Text]:
         where = ended.diverged
         yield Text.assemble(
             ("diverged", OUTSIDE),
-            f" at step {where['step']:,}: the first number that is none stands in ",
+            f" at step {where['step']:,}: the first value that is not finite is in ",
             (f"{where['node']}.{where['tensor']}", "bold"),
             f"  ({took})",
         )
@@ -138,6 +139,12 @@ def _where(start: Evidence | None, end: Evidence, found: str) -> Text:
     return Text(words, "dim")
 
 
+def _python() -> str:
+    """As it is typed here."""
+    own, here = Path(sys.executable), Path.cwd()
+    return str(own.relative_to(here)) if own.is_relative_to(here) else "python"
+
+
 def _places(folder: Path, sample: bool) -> Iterator[Text]:
     yield Text.assemble(("folder        ", "dim"), f"{folder}")
     for what, names in FILES.items():
@@ -145,5 +152,5 @@ def _places(folder: Path, sample: bool) -> Iterator[Text]:
         if there:
             yield Text.assemble((f"  {what:<12}", "dim"), ", ".join(there))
     if sample:
-        command = f"python -m ninja sample {shlex.quote(str(folder))}"
+        command = f"{_python()} -m ninja sample {shlex.quote(str(folder))}"
         yield Text.assemble(("sample        ", "dim"), command)

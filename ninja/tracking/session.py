@@ -90,8 +90,9 @@ class Session:
         """
         import wandb
 
-        if (folder / "wandb").exists():
-            shutil.rmtree(folder / "wandb")
+        self._earlier = list((folder / "wandb").glob("*run-*"))
+        if not online:  # else it stays until the server has it all
+            self._forget()
         self._run = wandb.init(
             dir=folder,
             id=identity.id,
@@ -145,6 +146,13 @@ class Session:
             TimeoutError: the server did not take it in time.
         """
         self._run.finish(exit_code=exit_code)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Remove what an earlier attempt left: all of it was sent, or is written again."""
+        for path in self._earlier:
+            shutil.rmtree(path)
+        self._earlier.clear()
 
 
 def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":

@@ -103,6 +103,21 @@ def test_a_server_that_cannot_be_reached_is_exit_code_2(
     assert state(folder) == "open"
 
 
+def test_what_was_written_offline_stays_until_the_server_has_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = waiting(tmp_path / "run")
+    offline = folder / "wandb/offline-run-20260101_000000-abc"
+    offline.mkdir(parents=True)
+    (offline / "run-abc.wandb").write_bytes(b"rows")
+    assert main(["sync", str(folder)]) == 2  # nobody listens
+    assert (offline / "run-abc.wandb").read_bytes() == b"rows"
+    with WandbServer() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        assert main(["sync", str(folder)]) == 0
+    assert not offline.exists()
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_nothing_there_is_exit_code_2(
     made: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
