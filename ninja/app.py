@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -184,9 +185,9 @@ def _watched(config: RunConfig, folder: Path, mirror: Mirror) -> int:
         "online": [f"W&B           project {config.wandb.project}; told below if it has not all"],
         "disabled": list[str](),
     }
-    mirror.follow(config, folder)
     try:
-        return screen.watch(config, folder, notes[mode_of(config)])
+        follow = partial(mirror.follow, config, folder)
+        return screen.watch(config, folder, notes[mode_of(config)], follow)
     finally:
         mirror.ended(folder)
 

@@ -289,7 +289,9 @@ class _Seen:
         sound = math.isfinite(row["loss"]) and math.isfinite(row.get("grad_norm", 0.0))
         if "gap" not in row or not sound:
             return
-        gap = math.inf if math.isnan(row["gap"]) else row["gap"]
+        # one that looked wrong was measured once more, without the rounding
+        gap = row.get("gap_float64", row["gap"])
+        gap = math.inf if math.isnan(gap) else gap
         if self.widest is None or gap > max(self.widest.values.values()):
             by_layer = _of("gap")(layers)
             place = max(by_layer, key=by_layer.__getitem__) if any(by_layer.values()) else ""

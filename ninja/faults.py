@@ -37,7 +37,10 @@ def line(error: BaseException, folder: Path | None = None) -> str:
     if unknown := re.search(r"Could not find '([^']+)/([^'/]*)'", said):
         there = re.search(r"Available options in '[^']+':\s+(.*?)\s*(Config search|$)", said, re.S)
         return nearest(unknown[1], unknown[2], there[1].split() if there else [])
-    return " ".join(_NOTHING_TO_ACT_ON.split(said)[0].split())
+    shown = " ".join(_NOTHING_TO_ACT_ON.split(said)[0].split())
+    if "LexerNoViableAlt" in shown:  # Hydra's grammar is ASCII
+        return f"{shown.partition(': ')[2]}: quote such a value twice, as in \"output='…'\""
+    return shown
 
 
 # where Hydra looked, a page about its grammar, tokens of it, the place in its own tree

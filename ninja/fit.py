@@ -23,7 +23,7 @@ from ninja.probes import Due, due
 from ninja.result import Result
 from ninja.rows import Sight
 from ninja.rules import intermediates
-from ninja.train import Step, Training, begin, state_of, train_step
+from ninja.train import Step, Training, begin, exact_gap, state_of, train_step
 
 Tell = Callable[[dict[str, Any]], None]
 """Is told every row as it is recorded."""
@@ -52,6 +52,7 @@ def fit(
     tell: Tell = lambda _: None,
     warn: Callable[[str], None] = print,
     say: Callable[[str], None] = lambda _: None,
+    held: Callable[[], None] = lambda: None,
 ) -> Result | Interrupted:
     """Train, record, evaluate; or read the result of a run that is done.
 
@@ -61,6 +62,7 @@ def fit(
         tell: is told every row.
         warn: is told, in a line, of what was mended.
         say: is told, in a line, where it goes on.
+        held: is called once no other process can be in this run.
 
     Raises:
         NinjaError: the configuration, the data or the folder cannot be used, or an engine is wrong
@@ -71,6 +73,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     run_id = runs.run_id(config)  # once: it reads the whole word list
     with _locked(folder):
+        held()
         done = result.read(folder, run_id)
         if done is not None:
             if not records.has_tables(folder):
@@ -83,13 +86,15 @@ def fit(
         for line in damaged:
             warn(f"{line}; going on from {'the one before' if state else 'the start'}")
         run = begin(config, dataset, state)
-        if state is not None:
-            say(f"going on from step {state.step:,}")
         with records.Record(folder, state.record if state else 0) as record:
+            if state is not None:
+                records.check(folder)  # damage is told now, and not when all is trained
+                say(f"going on from step {state.step:,}")
             before = state.seconds if state else 0.0
             ended = _Loop(run, run_id, dataset, record, folder, before, tell, warn).go()
         if isinstance(ended, Interrupted):
             return ended
+        records.check(folder)
         records.finish(folder)
         found = _result(run, run_id, folder, dataset, ended)
         result.write(folder, found)
@@ -173,8 +178,11 @@ class _Loop:
         self.looked = (self.run.step, time.perf_counter())
         about["probe_us"] = (self.looked[1] - now) * 1e6
         self.about.append(about)
-        if gap is not None and math.isfinite(step.trace.loss.item()):
-            self._judge(step.number, gap.item())
+        if gap is None or not math.isfinite(step.trace.loss.item()):
+            return
+        if not gap.item() <= WRONG:  # not a number is wrong, too
+            about["gap_float64"] = exact_gap(self.run)
+            self._judge(step.number, about["gap_float64"])
 
     def _write(self) -> None:
         """Bring what was seen into the record."""
@@ -204,10 +212,10 @@ class _Loop:
             return
         said = (
             f"step {step}: the gap of {self.run.config.backward} from the other engine is "
-            f"{gap:.1e}, above {WRONG:g}: one of the two is wrong"
+            f"{gap:.1e} in float64, above {WRONG:g}: one of the two is wrong"
         )
         if self.run.config.probe.on_gap == "stop":
-            self._save()
+            self._write()  # but no checkpoint beyond it: the same command stops here again
             raise RunError(f"{said}; stopped, as probe.on_gap=stop asks")
         if not self.warned:
             self.warn(said)

@@ -7,7 +7,9 @@ run is done, two tables are made of it, ``steps.parquet`` and ``layers.parquet``
 
 import io
 import json
+import math
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -154,6 +156,20 @@ def layers(row: dict[str, Any], places: dict[str, Sequence[Place]]) -> list[dict
     return sorted(found.values(), key=lambda of: (of["layer"], of["tensor"] != "y"))
 
 
+def check(folder: Path) -> None:
+    """Refuse a record that no run has written, before anything is built upon it.
+
+    Raises:
+        RecordError: a line is damaged, or a step has not its numbers.
+    """
+    for row in rows(folder):
+        if not all(isinstance(row.get(key), (int, float)) for key in ("step", "loss", "lr")):
+            raise RecordError(
+                f"{str(folder / LINES)!r}: step {row['step']!r} has no loss or no lr: damaged: "
+                "remove the run's folder to start it anew"
+            )
+
+
 class Layers(Sequence[dict[str, Any]]):
     """The layers of a row, made when somebody asks for them, which nobody does of most."""
 
@@ -190,19 +206,28 @@ def has_tables(folder: Path) -> bool:
 
 
 def finish(folder: Path) -> None:
-    """Make the two tables of the lines."""
+    """Make the two tables of the lines, which may be far more than fit into memory as rows."""
     import pandas as pd
 
-    seen = list(rows(folder))
-    plain = ("layers", "histograms")
-    steps = pd.DataFrame([{k: v for k, v in row.items() if k not in plain} for row in seen])
+    plain: list[dict[str, Any]] = []
+    about: dict[str, list[Any]] = {name: [] for name in ("step", "layer", "node", "rule", "tensor")}
+    numbers = {name: array("d") for name in COLUMNS}
+    said: set[str] = set()
+    for row in rows(folder):
+        layers = row.pop("layers", ())
+        row.pop("histograms", None)
+        plain.append(row)
+        for layer in layers:
+            said.update(layer)
+            about["step"].append(row["step"])
+            for name in ("layer", "node", "rule", "tensor"):
+                about[name].append(layer[name])
+            for name in COLUMNS:
+                numbers[name].append(layer.get(name, math.nan))
+    steps = pd.DataFrame(plain)
     steps = steps.reindex(columns=[*STEP_COLUMNS, *steps.columns.difference(list(STEP_COLUMNS))])
-    about = ["step", "layer", "node", "rule", "tensor"]
-    layers = pd.DataFrame(
-        [{"step": row["step"], **layer} for row in seen for layer in row.get("layers", [])]
-    )
-    there = [name for name in (*about, *COLUMNS) if name in layers]
-    for name, table in ((STEPS, steps), (LAYERS, layers[there])):
+    seen = {name: numbers[name] for name in COLUMNS if name in said}
+    for name, table in ((STEPS, steps), (LAYERS, pd.DataFrame({**about, **seen}))):
         buffer = io.BytesIO()
         table.to_parquet(buffer, index=False)
         durable.write(folder / name, buffer.getvalue())

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ninja import words
 from ninja.config import RunConfig
 
-NUMERICS = 1
+NUMERICS = 2
 """Raised when golden losses change, so that no older result passes for a newer one."""
 
 _NO_MATTER = ("study", "output", "checkpoint", "tracker", "wandb")
@@ -23,8 +25,25 @@ def run_id(config: RunConfig) -> str:
     """
     matters: dict[str, Any] = {k: v for k, v in asdict(config).items() if k not in _NO_MATTER}
     matters["data"]["path"] = words.sha256(config.data.path or words.NAMES)
+    matters["init"]["gain"] = _gain(config.init.gain)
     matters["numerics"] = NUMERICS
-    return hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(_same(matters), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _same(value: Any) -> Any:
+    """Equal numbers look alike, however they were typed: 1 and 1.0."""
+    if isinstance(value, dict):
+        return {key: _same(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_same(one) for one in value]
+    return float(value) if type(value) is int else value
+
+
+def _gain(gain: float | str) -> float | str:
+    """5/3 and "5/3" are one gain; what is no number is an activation's name."""
+    with suppress(ValueError, ZeroDivisionError, OverflowError):
+        return float(Fraction(gain))
+    return gain
 
 
 def folder(config: RunConfig) -> Path:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ninja.agreement import gap
 from ninja.batches import Batches
 from ninja.checkpoint import TrainState
 from ninja.config import RunConfig
@@ -14,7 +15,7 @@ from ninja.net import Net, draw
 from ninja.networks import build
 from ninja.optim import clipped, directions, learning_rate, start, update_
 from ninja.probes import Due, Snapshot, Values, copied, noise_terms
-from ninja.types import Buffers, Deltas, Params, Trace
+from ninja.types import Batch, Buffers, Deltas, Params, Trace
 
 NOISE_BATCHES = 16
 """As many more batches are drawn for a step's noise scale."""
@@ -125,6 +126,21 @@ def _noise(run: Training, lead: int) -> tuple[Values, Values]:
         for _, batch in zip(range(NOISE_BATCHES), batches, strict=False)
     )
     return noise_terms(run.params, gradients, size, lead)
+
+
+def exact_gap(run: Training) -> float:
+    """The gap of the engine in use from the other in float64, at the parameters as they are.
+
+    In float32 two right gradients are a rounding error of their summands apart, which is much of a
+    gradient that is nearly zero. What is left of a gap in float64 is no rounding.
+    """
+    params = _to(run.params, torch.device(run.config.device), torch.float64)
+    examples = run.batches.examples
+    rows = torch.arange(run.config.batch_size, device=examples.targets.device) % len(examples)
+    batch = Batch(examples.contexts[rows], examples.targets[rows])
+    trace = run.net.forward(params, batch, graph=run.engine.graph or run.other.graph)
+    own, reference = (one(run.net, trace).deltas for one in (run.engine, run.other))
+    return gap(own, reference, params).item()
 
 
 def begin(config: RunConfig, dataset: Dataset, state: TrainState | None = None) -> Training:

@@ -172,6 +172,13 @@ def test_what_does_not_matter_does_not_change_the_run() -> None:
     assert len({first, *map(runs.run_id, others)}) == 5
 
 
+def test_equal_numbers_are_one_run_however_they_are_typed() -> None:
+    for same in (("5/3", "1.6666666666666667"), ("1", "1.0")):
+        assert len({runs.run_id(composed(f"init.gain={gain}")) for gain in same}) == 1
+    lrs = ("optimizer.lr=1", "optimizer.lr=1.0", "optimizer.lr=1e0")
+    assert len({runs.run_id(composed(override)) for override in lrs}) == 1
+
+
 def test_the_words_matter_and_not_their_place(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in "abc"]
     for path, text in zip(paths, ("x\ny", "x\ny", "x\nz"), strict=True):

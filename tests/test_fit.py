@@ -268,6 +268,43 @@ def test_a_wrong_gradient_is_noticed_at_the_first_due_step(tmp_path: Path) -> No
     assert "step 0" in message
 
 
+def test_a_wrong_gradient_stops_the_same_command_again(tmp_path: Path) -> None:
+    (mutant,) = (m for m in MUTANTS if m.name == "Linear.backward: dx for x in dW")
+    stop = replace(SMALL, probe=replace(SMALL.probe, on_gap="stop", gap_every=7))
+    with planted(mutant):
+        first, again = (fault_of(lambda: fit.fit(stop, tmp_path), RunError) for _ in range(2))
+    assert first == again
+
+
+def test_a_gradient_of_nearly_nothing_is_not_called_wrong(tmp_path: Path) -> None:
+    """In float32 it is little more than rounding, in which right engines differ."""
+    words = tmp_path / "one.txt"
+    words.write_text("ab\n" * 10)
+    probe = ProbeConfig(early=(), every=10, gap_every=10, on_gap="stop")
+    lecture = InitConfig(bias_std=0.1, output_scheme="raw", output_scale=0.1, norm_std=0.1)
+    config = replace(SMALL, data=DataConfig(path=str(words)), init=lecture, probe=probe, steps=400)
+    config = replace(config, model=ModelConfig(n_hidden=64))
+    ended = trained(config, tmp_path / "run")
+    steps = tables(tmp_path / "run")[0]
+    assert (steps["gap"] > 1e-5).any()
+    assert (steps["gap_float64"].dropna() < 1e-10).all()
+    assert "wrong gradient" not in ended.verdict
+
+
+@pytest.mark.parametrize("key", ["lr", "loss"])
+def test_an_edited_record_is_told_before_anything_is_trained(tmp_path: Path, key: str) -> None:
+    assert isinstance(fit.fit(SMALL, tmp_path, tell=stop_after(5)), Interrupted)
+    path = tmp_path / records.LINES
+    path.write_bytes(
+        path.read_bytes().replace(f'"{key}":'.encode(), f'"{key[0]}":'.encode(), 1)
+        + b" " * (len(key) - 1)
+    )
+    told: list[dict[str, Any]] = []
+    message = fault_of(lambda: fit.fit(SMALL, tmp_path, tell=told.append), RecordError)
+    assert "metrics.jsonl" in message
+    assert told == []
+
+
 def test_a_second_process_in_a_run_is_refused(tmp_path: Path) -> None:
     inside, leave = threading.Event(), threading.Event()
 

@@ -22,13 +22,19 @@ FILE_WIDTH = 120
 """Characters of a line where there is no terminal."""
 
 
-def watch(config: RunConfig, folder: Path, notes: Sequence[str] = ()) -> int:
+def watch(
+    config: RunConfig,
+    folder: Path,
+    notes: Sequence[str] = (),
+    held: Callable[[], None] = lambda: None,
+) -> int:
     """Train and show it: a live view in a terminal, a line now and then elsewhere.
 
     Args:
         config: of the run.
         folder: of the run.
         notes: lines for the end of the summary.
+        held: is called once no other process can be in this run.
 
     Returns:
         The exit code: 0, 1 if it diverged, 128 + the signal if stopped.
@@ -41,7 +47,7 @@ def watch(config: RunConfig, folder: Path, notes: Sequence[str] = ()) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
     there = (folder / RESULT).exists()
     with _shown(console, config) as (tell, warn, say):
-        ended = fit(config, folder, tell, warn, say)
+        ended = fit(config, folder, tell, warn, say, held)
     if isinstance(ended, Interrupted):
         name = signal.Signals(ended.signal).name
         print(f"{name}: stopped before step {ended.step:,}; the same command goes on from there")

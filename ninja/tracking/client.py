@@ -45,16 +45,21 @@ class Mirror:
     def follow(self, config: RunConfig, folder: Path) -> None:
         """Mirror this run from now on, unless W&B has all of it already.
 
-        Never raises for anything of W&B's: the run is then not mirrored, and ``warn`` says why.
+        Never raises: the run is then not mirrored, and ``warn`` says why.
         """
         mode = mode_of(config)
         if mode == "disabled":
             return
         try:
-            known = identity.identify(config, folder)
+            self._follow(config, folder, mode)
         except RecordError as error:
             self._warn(f"tracker={mode}: {error}")
-            return
+        except OSError as error:
+            where = error.filename or str(folder)
+            self._warn(f"tracker={mode}: {where!r}: {error.strerror}: {LATER}")
+
+    def _follow(self, config: RunConfig, folder: Path, mode: str) -> None:
+        known = identity.identify(config, folder)
         there = ("complete",) if mode == "online" else ("complete", "offline")
         if known.state in there and (folder / RESULT).exists():
             return
@@ -155,6 +160,7 @@ class Process:
                 in_time = time.monotonic() < self._heard + silence
         finally:
             if self._process.poll() is None:
+                self._closed = True  # it did not die of itself, which `_listen` would tell
                 self._process.kill()
             self._process.wait()
             self._thread.join()

@@ -1,7 +1,8 @@
 """Which W&B run belongs to a run's folder: ``wandb.json``, kept in the folder itself.
 
 A run that goes on after a kill goes on in W&B too, and a folder that was deleted begins a new one:
-W&B never gives the id of a deleted run again.
+W&B never gives the id of a deleted run again. A folder that was moved keeps its run; a copy, beside
+which the original still lies, is a run of its own.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from ninja import durable
 from ninja.config import RunConfig, WandbConfig
 from ninja.errors import RecordError
+from ninja.schema import check_types
 
 FILE = "wandb.json"
 
@@ -35,6 +37,7 @@ class Identity:
         config: the resolved config, as plain data.
         state: ``open`` while something is missing, ``offline`` when all is in local files of W&B,
             ``complete`` when the server has it all.
+        folder: the absolute one that it was made for; empty in a file that does not say.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Identity:
     tags: tuple[str, ...]
     config: dict[str, Any]
     state: State = "open"
+    folder: str = ""
 
     @property
     def timeout(self) -> float:
@@ -61,7 +65,7 @@ def identify(config: RunConfig, folder: Path) -> Identity:
     An id belongs to its project, so that another project means another id.
 
     Raises:
-        RecordError: there is a ``wandb.json``, and it is damaged.
+        RecordError: there is a ``wandb.json``, and it cannot be used.
     """
     chosen, environment = config.wandb, os.environ
     project = chosen.project
@@ -78,6 +82,7 @@ def identify(config: RunConfig, folder: Path) -> Identity:
         job_type=config.study,
         tags=tuple(tags),
         config=json.loads(json.dumps(asdict(config))),
+        folder=str(folder.absolute()),
     )
     old = read(folder)
     if old is None or (old.project, old.entity) != (new.project, new.entity):
@@ -88,20 +93,48 @@ def identify(config: RunConfig, folder: Path) -> Identity:
 def read(folder: Path) -> Identity | None:
     """The identity of a run, or none when W&B was never asked to show it.
 
+    That of a copied folder has an id that is new with every call, until it is written.
+
     Raises:
-        RecordError: the file is damaged.
+        RecordError: the file is damaged, or cannot be read.
     """
-    path = folder / FILE
-    if not path.exists():
+    found = _parse(folder)
+    if found is None:
         return None
+    here = replace(found, folder=str(folder.absolute()))
+    if not _is_copy(found, folder):
+        return here
+    return replace(here, id=secrets.token_hex(8), name=folder.name, state="open")
+
+
+def _parse(folder: Path) -> Identity | None:
+    path = folder / FILE
     try:
-        found = Identity(**json.loads(path.read_bytes()))
+        if not path.exists():
+            return None
+        plain = json.loads(path.read_bytes())
+        found = Identity(**plain | {"tags": tuple(plain["tags"])})
+        check_types(found)
         float(found.timeout)
+    except OSError as error:
+        raise RecordError(f"{str(path)!r}: cannot be read ({error.strerror})") from None
     except (ValueError, TypeError, KeyError, RecursionError):
         raise RecordError(
             f"{str(path)!r}: damaged: remove it, and W&B shows the run as a new one"
         ) from None
-    return replace(found, tags=tuple(found.tags))
+    return found
+
+
+def _is_copy(found: Identity, folder: Path) -> bool:
+    """Whether the folder that it was made for is another one, and still has the same run."""
+    original = Path(found.folder)
+    if not found.folder or not original.is_dir() or original.samefile(folder):
+        return False
+    try:
+        other = _parse(original)
+    except RecordError:  # it is still there, and will not be mixed up with its copy
+        return True
+    return other is not None and other.id == found.id
 
 
 def write(folder: Path, identity: Identity) -> None:

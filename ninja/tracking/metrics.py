@@ -19,6 +19,7 @@ OF_STEP = {
     "lr": "train/lr",
     "grad_norm": "grad/norm",
     "gap": "gap/total",
+    "gap_float64": "gap/float64",
     "cosine": "grad/cosine",
     "noise_trace": "grad/noise_trace",
     "noise_norm2": "grad/noise_norm2",

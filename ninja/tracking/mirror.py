@@ -4,7 +4,8 @@
 has ``ended``, ``close``. JSON lines go out: ``failed`` and ``refused``, what the user is told;
 ``handed`` a folder whose rows W&B has all; ``busy`` one that another process sees to; ``loaded``,
 ``alive``; ``closed`` or ``died`` at the end. When the input ends without ``close`` the trainer was
-killed, and this process goes with it at once: what W&B has not got is in the record.
+killed, and this process goes with it at once, as it does when the input ends after ``close`` but
+before all is done: what W&B has not got is in the record.
 """
 
 import json
@@ -19,9 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from ninja import records
+from ninja import records, result
 from ninja.errors import RecordError
-from ninja.result import RESULT
 from ninja.tracking import identity
 from ninja.tracking.lock import Lock
 from ninja.tracking.priority import Priority
@@ -49,6 +49,7 @@ class _Run:
         self.done = False
         self.online = False
         self._session: Session | None = None
+        self._known: identity.Identity | None = None
         self._lock = Lock(folder / ".wandb.lock")
         self._size = 0
 
@@ -58,7 +59,8 @@ class _Run:
         Raises:
             ServerError: W&B's server was needed, and failed.
             RefusedError: it will not have this run.
-            RecordError: the record is damaged.
+            RecordError: the record, the result or the identity is damaged.
+            Exception: any other fault of this folder.
         """
         path = self.folder / records.LINES
         size = path.stat().st_size if path.exists() else 0
@@ -81,10 +83,14 @@ class _Run:
             self._end(server, rows)
 
     def _open(self, server: Server) -> Session:
-        known = self._identity()
+        known = identity.read(self.folder)
+        if known is None:
+            raise RecordError(f"{str(self.folder / identity.FILE)!r}: is gone")
+        identity.write(self.folder, known)  # a copied folder has a new id
+        self._known = known  # whatever another command writes there from here on
         self.online = self.mode != "offline" and server.usable
 
-        seconds = min(self._seconds(), server.left()) if self.online else known.timeout
+        seconds = min(self._seconds(known), server.left()) if self.online else known.timeout
 
         def opened() -> Session:
             return Session(self.folder, known, online=self.online, seconds=seconds)
@@ -93,22 +99,19 @@ class _Run:
         return self._session
 
     def _end(self, server: Server, rows: list[dict[str, Any]]) -> None:
-        session, path = self._session, self.folder / RESULT
-        if session is not None:
-            code = INTERRUPTED
-            found = json.loads(path.read_bytes()) if path.exists() else None
+        session, known = self._session, self._known
+        if session is not None and known is not None:
+            code, found = INTERRUPTED, result.read(self.folder)
             if found is not None:
-                code = 0 if found["status"] == "done" else 1
+                code = 0 if found.status == "done" else 1
+                session.end(rows, vars(found))  # not within `ask`: its faults are no server's
 
             def finished() -> None:
-                if found is not None:
-                    session.end(rows, found)
                 session.finish(code)
 
-            server.ask(finished, self._seconds()) if self.online else finished()
+            server.ask(finished, self._seconds(known)) if self.online else finished()
             if found is not None:
-                state: identity.State = "complete" if self.online else "offline"
-                identity.write(self.folder, replace(self._identity(), state=state))
+                self._keep(replace(known, state="complete" if self.online else "offline"))
             self.tell({"handed": str(self.folder)})
         self.leave()
 
@@ -118,16 +121,15 @@ class _Run:
         self._session = None
         self._lock.release()
 
-    def _seconds(self) -> float:
+    def _seconds(self, known: identity.Identity) -> float:
         """To wait for the server: the time-out, and in no hurry what a slow line needs."""
-        seconds = self._identity().timeout
-        return seconds + slow_line(self._size) if self.mode == "sync" else seconds
+        return known.timeout + slow_line(self._size) if self.mode == "sync" else known.timeout
 
-    def _identity(self) -> identity.Identity:
-        known = identity.read(self.folder)
-        if known is None:
-            raise RecordError(f"{str(self.folder / identity.FILE)!r}: is gone")
-        return known
+    def _keep(self, known: identity.Identity) -> None:
+        """Write its state, unless another command has meanwhile made the folder another run."""
+        there = identity.read(self.folder)
+        if there is None or there.id == known.id:
+            identity.write(self.folder, known)
 
 
 class _Mirror:
@@ -171,7 +173,9 @@ class _Mirror:
                 run.look(self.server)
             except ServerError as error:
                 self._give_up(run, error)
-            except (RefusedError, RecordError) as error:
+            except BrokenPipeError:  # of `tell`: the trainer is gone
+                raise
+            except Exception as error:  # told, whatever it is: the other runs are sound
                 self.tell({"refused": folder, "why": _why(folder, error)})
                 run.leave()
             if run.done:
@@ -188,7 +192,13 @@ class _Mirror:
 def _why(folder: str, error: Exception) -> str:
     if isinstance(error, RecordError):
         return str(error)
-    return f"W&B refuses {folder!r}: {error}; without its {identity.FILE} it is sent as a new run"
+    if isinstance(error, RefusedError):
+        new = f"without its {identity.FILE} it is sent as a new run"
+        return f"W&B refuses {folder!r}: {error}; {new}"
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, OSError):
+        said = f"{error.filename or folder!r}: {error.strerror}"
+    return f"{folder!r}: W&B cannot be shown this run ({said})"
 
 
 def main() -> None:
@@ -239,16 +249,16 @@ def _read(
         if message["do"] == "close":
             close(message["seconds"])
         inbox.put(message)
-        if message["do"] == "close":
-            return
     _exit(1)
 
 
 def _exit(code: int) -> None:
     """At once, past threads that still wait for a server."""
-    if "wandb" in sys.modules:
-        end_service()
-    os._exit(code)
+    try:
+        if "wandb" in sys.modules:
+            end_service()
+    finally:
+        os._exit(code)
 
 
 if __name__ == "__main__":

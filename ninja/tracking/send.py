@@ -27,7 +27,7 @@ class Report:
         begun: sent as far as they are; they were interrupted, and are not done.
         complete: W&B had them before.
         training: left alone, as a process is training them.
-        refused: with W&B's reason, in a line each.
+        refused: by W&B, or damaged: with the reason, in a line each.
         failed: why the server could not be used, if it could not.
     """
 
@@ -61,17 +61,18 @@ def send(path: Path) -> Report:
     for folder in sorted(found):
         try:
             known = identity.read(folder)
+            record = folder / records.LINES
+            if known is None or known.state == "complete":
+                report.complete.append(folder)
+            elif held(folder / ".lock"):
+                report.training.append(folder)
+            elif record.exists() and (size := record.stat().st_size):
+                waiting.append(folder)
+                seconds = max(seconds, known.timeout + slow_line(size))
         except RecordError as error:
             report.refused[folder] = str(error)
-            continue
-        record = folder / records.LINES
-        if known is None or known.state == "complete":
-            report.complete.append(folder)
-        elif held(folder / ".lock"):
-            report.training.append(folder)
-        elif record.exists() and record.stat().st_size:
-            waiting.append(folder)
-            seconds = max(seconds, known.timeout + slow_line(record.stat().st_size))
+        except OSError as error:
+            report.refused[folder] = f"{error.filename or str(folder)!r}: {error.strerror}"
     if waiting:
         _send(waiting, seconds, report)
     return report

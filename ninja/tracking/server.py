@@ -1,5 +1,6 @@
 """Whether W&B's server is asked, and for how long: once it has failed, never again."""
 
+import errno
 import re
 import threading
 import time
@@ -11,6 +12,8 @@ from ninja.tracking.session import Heard
 T = TypeVar("T")
 
 GRACE = 1.0  # seconds: `wandb` gives up by itself at its time-out, and says why
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 _SILENT = "did not answer within {:g} s (wandb.timeout)"
 
@@ -48,6 +51,7 @@ class Server:
         Raises:
             ServerError: it failed, or took longer. The server is not usable from here on.
             RefusedError: it answered that it will not have this run.
+            OSError: a file of this machine's is at fault, and no server.
         """
         answers: list[Any] = []
         faults: list[Exception] = []
@@ -60,6 +64,8 @@ class Server:
             return answers[0]
         said = _SILENT.format(seconds)
         if faults:
+            if isinstance(faults[0], OSError) and _is_local(faults[0]):
+                raise faults[0]
             said = _said(faults[0], seconds)
             if re.search(r"error (409|410)\b", said):
                 raise RefusedError(said)
@@ -74,6 +80,11 @@ def _call(call: Callable[[], T], answers: list[T], faults: list[Exception]) -> N
         answers.append(call())
     except Exception as error:  # told by `ask`, whatever it is
         faults.append(error)
+
+
+def _is_local(error: OSError) -> bool:
+    """Faults of the network name no file."""
+    return error.filename is not None or error.errno in _FULL
 
 
 def _said(error: Exception, seconds: float) -> str:

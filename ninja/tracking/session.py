@@ -86,11 +86,14 @@ class Session:
             seconds: to wait for the server, on opening and at the end.
 
         Raises:
+            OSError: a file of the folder is in the way, or the disk is full.
             Exception: whatever `wandb` raises when the server fails.
         """
         import wandb
 
-        self._earlier = list((folder / "wandb").glob("*run-*"))
+        mine = folder / "wandb"
+        mine.mkdir(exist_ok=True)  # where it cannot, `wandb` would write somewhere else
+        self._earlier = list(mine.glob("*run-*"))
         if not online:  # else it stays until the server has it all
             self._forget()
         self._run = wandb.init(

@@ -1,5 +1,7 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,9 +60,41 @@ def test_the_environment_comes_before_a_default(
     assert (told.project, told.entity, told.group) == ("p", "e", "g")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"id": 1}', '{"id": "a", "more": 2}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"id": 1}', '{"id": "a", "more": 2}', '{"tags": []}'])
 def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / identity.FILE).write_text(content)
     said = fault_of(lambda: identity.read(tmp_path), RecordError)
     assert identity.FILE in said
     assert "remove it" in said
+
+
+@pytest.mark.parametrize(
+    "change", [{"tags": 5}, {"project": 5}, {"state": "odd"}, {"config": {"wandb": 5}}], ids=str
+)
+def test_a_value_of_another_type_is_damage(tmp_path: Path, change: dict[str, Any]) -> None:
+    identity.write(tmp_path, replace(identity.identify(config(), tmp_path), **change))
+    assert "damaged" in fault_of(lambda: identity.read(tmp_path), RecordError)
+
+
+def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / identity.FILE).mkdir()
+    assert identity.FILE in fault_of(lambda: identity.read(tmp_path), RecordError)
+
+
+def test_a_moved_folder_keeps_its_run_and_a_copy_is_another(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    known = replace(identity.identify(config(), first), state="complete")
+    identity.write(first, known)
+    moved = first.rename(tmp_path / "moved")
+    assert identity.read(moved) == replace(known, folder=str(moved))
+    assert identity.identify(config(), moved).id == known.id
+    copied = shutil.copytree(moved, first)
+    assert identity.identify(config(), moved).id == known.id  # where it is written anew
+    identity.write(moved, replace(known, folder=str(moved)))
+    copied = shutil.copytree(moved, tmp_path / "copied")
+    found = identity.read(copied)
+    assert found is not None
+    assert found.id != known.id
+    assert (found.name, found.state) == ("copied", "open")
+    assert identity.identify(config(), copied).id != known.id
