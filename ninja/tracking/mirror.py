@@ -104,9 +104,10 @@ class _Run:
             code, found = INTERRUPTED, result.read(self.folder)
             if found is not None:
                 code = 0 if found.status == "done" else 1
-                session.end(rows, vars(found))  # not within `ask`: its faults are no server's
 
             def finished() -> None:
+                if found is not None:
+                    session.end(rows, vars(found))  # it may wait for the server too
                 session.finish(code)
 
             server.ask(finished, self._seconds(known)) if self.online else finished()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ninja.config import WandbConfig
+from ninja.result import RESULT
 from ninja.tracking import Mirror, client, identity
 from ninja.tracking.lock import Lock
 from tests.tracking.made import (
@@ -183,6 +184,45 @@ def test_a_damaged_record_is_told(tmp_path: Path) -> None:
     (said,) = mirrored([folder], "offline")
     assert "line 1" in said
     assert state(folder) == "open"
+
+
+def test_what_is_wrong_with_one_run_costs_the_others_nothing(tmp_path: Path) -> None:
+    names = ("broken", "bare", "edited", "lock", "wandb", "good")
+    broken, bare, edited, lock, wandb, good = (ended_run(tmp_path / name) for name in names)
+    (broken / RESULT).write_text("{broken")
+    (bare / RESULT).write_text("{}")
+    record(edited, [row(21, histograms=[histogram(0)["histograms"][0] | {"counts": [1]}])])
+    (lock / ".wandb.lock").mkdir()
+    (wandb / "wandb").write_text("a file")
+    warned = mirrored([broken, bare, edited, lock, wandb, good], "offline")
+    assert state(good) == "offline"
+    for folder, said in zip((broken, bare, edited, lock, wandb), warned, strict=True):
+        assert str(folder) in said
+        assert said.isprintable()
+        assert state(folder) == "open"
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (said,) = mirrored([tmp_path / "file/run"], "offline")
+    assert "file/run" in said
+
+
+def test_the_state_is_of_the_run_that_was_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    record(folder, [row(0)])
+    with Mirror(pytest.fail) as mirror:
+        mirror.follow(config("offline"), folder)
+        until = time.monotonic() + 20
+        while not list(folder.glob("wandb/*/run-*.wandb")) and time.monotonic() < until:
+            time.sleep(0.02)
+        identity.write(folder, identity.identify(config(project="another"), folder))
+        result(folder)
+        mirror.ended(folder)
+    assert state(folder) == "open"
+    (run,) = [one.run for one in logged(folder) if one.WhichOneof("record_type") == "run"]
+    assert run.project == "gradient-ninja"
+    assert [one["train/step"] for one in history(folder)] == [0, 21]
 
 
 # --- online --------------------------------------------------------------------------------------
@@ -399,6 +439,17 @@ def test_a_mirror_that_cannot_start_is_told_once(
     assert state(folder) == "open"
 
 
+def test_a_mirror_that_hangs_took_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PATIENCE", 0.2)
+    warned: list[str] = []
+    with Mirror(warned.append) as mirror:
+        mirror.follow(config("offline", 0.2), tmp_path / "run")
+        assert mirror._process is not None
+        os.kill(mirror._process._process.pid, signal.SIGSTOP)
+    (said,) = warned
+    assert "took too long" in said
+
+
 TRAINER = """
 import sys, time
 from pathlib import Path
@@ -437,3 +488,31 @@ def test_no_process_outlives_the_trainer(tmp_path: Path, number: signal.Signals)
     assert gone("ninja.tracking.mirror")
     assert gone("wandb-core")
     assert state(tmp_path / "run") == "open"
+
+
+CLOSING = """
+import sys
+from pathlib import Path
+from ninja.tracking import Mirror
+from tests.tracking.made import config
+with Mirror(print) as mirror:
+    mirror.follow(config("online", 60), Path(sys.argv[1]))
+    mirror.ended(Path(sys.argv[1]))
+"""
+
+
+def test_no_process_outlives_a_trainer_that_was_closing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ended_run(tmp_path / "run")
+    with WandbServer(Faults(hang=True)) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        with subprocess.Popen([sys.executable, "-c", CLOSING, str(folder)]) as trainer:
+            until = time.monotonic() + 20
+            while not server.asked and time.monotonic() < until:
+                time.sleep(0.02)
+            assert server.asked
+            trainer.kill()
+        assert gone("ninja.tracking.mirror", 3.0)
+        assert gone("wandb-core", 3.0)
+    assert state(folder) == "open"

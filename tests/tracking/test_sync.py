@@ -143,3 +143,12 @@ def test_a_damaged_identity_is_named_and_the_others_are_sent(
     assert report.sent == [good]
     assert list(report.refused) == [bad]
     assert identity.FILE in report.refused[bad]
+
+
+def test_a_folder_that_cannot_be_locked_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = waiting(tmp_path / "run")
+    (folder / ".lock").mkdir()
+    assert main(["sync", str(folder)]) == 2
+    assert str(folder / ".lock") in capsys.readouterr().out
