@@ -32,10 +32,8 @@ from ninja.probes.moments import (
     bessel,
     host,
     is_safe,
-    means,
     mend_norms,
     mend_variances,
-    norms,
     split,
     variances,
 )
@@ -86,6 +84,9 @@ class Layers:
             (2 * own + self.outputs.index(source), deltas[source]["y"].shape[-1])
             for source in (node.inputs[0] for node in self.reached)
         ]
+        self._centred = frozenset(self.centred)
+        self._gated = {at: node.rule for node, at in self.gates_at}
+        self._widths = dict(self.reached_at)
         # how many elements there are, beside (…, B)
         counts = [t.shape[self.lead :].numel() for t in self.measured(first)]
         self.count = len(counts)
@@ -143,12 +144,22 @@ class Layers:
             measured: as `measured` has them, (B, elements) each: of several replicas, or of several
                 steps of one run.
         """
+        norm, mean = list[Tensor](), dict[int, Tensor]()
+        crowd, living = dict[int, Tensor](), dict[int, Tensor]()
+        for index, t in enumerate(measured):  # all of one tensor, while it is in the cache
+            norm.append(torch.linalg.vector_norm(t, dim=-1))
+            if index in self._centred:
+                mean[index] = t.mean(-1)
+            if index in self._gated:
+                crowd[index] = saturated(self._gated[index], t)
+            if index in self._widths:
+                living[index] = alive(t.unflatten(1, (-1, self._widths[index])))
         return host(
             [
-                *norms(measured),
-                *means([measured[index] for index in self.centred]),
-                *(saturated(node.rule, measured[at]) for node, at in self.gates_at),
-                *(alive(measured[at].unflatten(1, (-1, width))) for at, width in self.reached_at),
+                *norm,
+                *(mean[index] for index in self.centred),
+                *(crowd[index] for _, index in self.gates_at),
+                *(living[index] for index, _ in self.reached_at),
             ]
         )
 
