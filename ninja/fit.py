@@ -1,6 +1,5 @@
 """A run from its first step, or from where it was stopped, to its result."""
 
-import fcntl
 import json
 import math
 import signal
@@ -19,6 +18,7 @@ from ninja.agreement import WRONG
 from ninja.checks import check_run
 from ninja.config import RunConfig
 from ninja.errors import RunError
+from ninja.lock import Lock
 from ninja.probes import Due, due
 from ninja.result import Result
 from ninja.rows import Sight
@@ -277,12 +277,13 @@ def _locked(folder: Path) -> Generator[None]:
     Raises:
         RunError: another process is in this run.
     """
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{str(folder)!r}: another process is training this run") from None
+    lock = Lock(folder / ".lock")
+    if not lock.take():
+        raise RunError(f"{str(folder)!r}: another process is training this run")
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager

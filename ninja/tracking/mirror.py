@@ -22,8 +22,8 @@ from typing import IO, Any
 
 from ninja import records, result
 from ninja.errors import RecordError
+from ninja.lock import Lock
 from ninja.tracking import identity
-from ninja.tracking.lock import Lock
 from ninja.tracking.priority import Priority
 from ninja.tracking.server import RefusedError, Server, ServerError
 from ninja.tracking.session import INTERRUPTED, Heard, Session, end_service, load

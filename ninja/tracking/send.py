@@ -7,10 +7,10 @@ from typing import Any
 
 from ninja import records
 from ninja.errors import NinjaError, RecordError
+from ninja.lock import held
 from ninja.result import RESULT
 from ninja.tracking import identity
 from ninja.tracking.client import PATIENCE, Process
-from ninja.tracking.lock import held
 from ninja.tracking.mirror import slow_line
 
 

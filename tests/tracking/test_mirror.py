@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ninja.config import WandbConfig
+from ninja.lock import Lock
 from ninja.result import RESULT
 from ninja.tracking import Mirror, client, identity
-from ninja.tracking.lock import Lock
 from tests.tracking.made import (
     NAN,
     SHORT,
