@@ -31,12 +31,10 @@ from ninja.config import (
     RunConfig,
 )
 from ninja.data import Dataset, load
-from ninja.init import Generators
 from ninja.probes import due
 from ninja.records import Record
-from ninja.replicas import stack
 from ninja.rows import Sight
-from ninja.train import Training, begin, train_step
+from ninja.train import Training, begin, begin_together, train_step
 
 CADENCES = {
     "off": ProbeConfig(early=(), every=0, close_every=0, gap_every=0, val_every=0),
@@ -111,15 +109,8 @@ def ours(
 
 def stacked(config: RunConfig, dataset: Dataset, replicas: int) -> Training:
     """R runs of different seeds as one."""
-    runs = [begin(replace(config, seed=config.seed + i), dataset) for i in range(replicas)]
-    first = runs[0]
-    streams = [Generators.of(config.seed + i).run for i in range(replicas)]
-    return replace(
-        first,
-        params=stack([run.params for run in runs]),
-        buffers=stack([run.buffers for run in runs]),
-        batches=Batches(dataset.train, config.batch_size, streams),
-    )
+    seeds = range(config.seed, config.seed + replicas)
+    return begin_together([replace(config, seed=seed) for seed in seeds], dataset)
 
 
 # --- the same network as people build it, and as they look at it ---------------------------------

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import sys
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -186,8 +185,9 @@ def _watched(config: RunConfig, folder: Path, mirror: Mirror) -> int:
         "disabled": list[str](),
     }
     try:
-        follow = partial(mirror.follow, config, folder)
-        return screen.watch(config, folder, notes[mode_of(config)], follow)
+        return screen.watch(
+            config, folder, notes[mode_of(config)], lambda _: mirror.follow(config, folder)
+        )
     finally:
         mirror.ended(folder)
 

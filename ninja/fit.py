@@ -1,262 +1,217 @@
-"""A run from its first step, or from where it was stopped, to its result."""
+"""Runs from their first step, or from where they were stopped, to their results."""
 
 import json
 import math
-import signal
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from ninja import checkpoint, data, evaluate, evidence, records, result, runs
-from ninja.agreement import WRONG
+from ninja.checkpoint import TrainState
 from ninja.checks import check_run
 from ninja.config import RunConfig
-from ninja.errors import RunError
+from ninja.errors import NinjaError, RunError
 from ninja.lock import Lock
-from ninja.probes import Due, due
+from ninja.loop import Interrupted, Loop, Member, Outcome, Say, Tell
 from ninja.result import Result
-from ninja.rows import Sight
-from ninja.rules import intermediates
-from ninja.train import Step, Training, begin, exact_gap, state_of, train_step
-
-Tell = Callable[[dict[str, Any]], None]
-"""Is told every row as it is recorded."""
+from ninja.train import Training, begin_together, buffers_of, params_of
 
 
-PATIENCE = 0.25
-"""Seconds until what was seen is written, if there are few looks."""
+def _silent(_: Any) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
-class Interrupted:
-    """A run that was asked to stop, and did, between two steps.
+class Entry:
+    """A run that is to be trained, and who is told of it.
 
     Attributes:
-        step: the next one.
-        signal: that asked.
-    """
-
-    step: int
-    signal: int
-
-
-def fit(
-    config: RunConfig,
-    folder: Path,
-    tell: Tell = lambda _: None,
-    warn: Callable[[str], None] = print,
-    say: Callable[[str], None] = lambda _: None,
-    held: Callable[[], None] = lambda: None,
-) -> Result | Interrupted:
-    """Train, record, evaluate; or read the result of a run that is done.
-
-    Args:
         config: of the run.
         folder: of the run.
         tell: is told every row.
         warn: is told, in a line, of what was mended.
         say: is told, in a line, where it goes on.
-        held: is called once no other process can be in this run.
+        held: is called with the steps that were made before, once no other process can be in this
+            run.
+    """
+
+    config: RunConfig
+    folder: Path
+    tell: Tell = _silent
+    warn: Say = print
+    say: Say = _silent
+    held: Callable[[int], None] = _silent
+
+
+Ending = Result | Interrupted | NinjaError | OSError
+"""How it went: an error is the run's own, and was told to nobody yet."""
+
+
+def fit(
+    config: RunConfig,
+    folder: Path,
+    tell: Tell = _silent,
+    warn: Say = print,
+    say: Say = _silent,
+    held: Callable[[int], None] = _silent,
+) -> Result | Interrupted:
+    """Train, record, evaluate; or read the result of a run that is done.
+
+    See `Entry` for the arguments.
 
     Raises:
         NinjaError: the configuration, the data or the folder cannot be used, or an engine is wrong
             and ``probe.on_gap=stop``. What was computed is kept.
+        OSError: a file of the run cannot be written.
     """
-    check_run(config)
-    torch.set_num_threads(config.threads)
-    folder.mkdir(parents=True, exist_ok=True)
-    run_id = runs.run_id(config)  # once: it reads the whole word list
-    with _locked(folder):
-        held()
-        done = result.read(folder, run_id)
-        if done is not None:
-            if not records.has_tables(folder):
-                records.finish(folder)
-                warn(f"{str(folder)!r}: its tables were missing or damaged, and are made anew")
-            return done
-        words = data.load(config.data.path or data.NAMES, config.data.block_size)
-        dataset = words.to(config.device)
-        state, damaged = checkpoint.load(folder, run_id)
-        for line in damaged:
-            warn(f"{line}; going on from {'the one before' if state else 'the start'}")
-        run = begin(config, dataset, state)
-        with records.Record(folder, state.record if state else 0) as record:
-            if state is not None:
-                records.check(folder)  # damage is told now, and not when all is trained
-                say(f"going on from step {state.step:,}")
-            before = state.seconds if state else 0.0
-            ended = _Loop(run, run_id, dataset, record, folder, before, tell, warn).go()
-        if isinstance(ended, Interrupted):
-            return ended
-        records.check(folder)
-        records.finish(folder)
-        found = _result(run, run_id, folder, dataset, ended)
-        result.write(folder, found)
-        return found
+    endings: list[Ending] = []
+    entry = Entry(config, folder, tell, warn, say, held)
+    fit_together([entry], lambda _, ending: endings.append(ending))
+    (ending,) = endings
+    if isinstance(ending, Exception):
+        raise ending
+    return ending
+
+
+def fit_together(
+    entries: Sequence[Entry],
+    ended: Callable[[int, Ending], None],
+    made: Callable[[int], None] = _silent,
+) -> None:
+    """The same for several runs of one shape (`ninja.sweep.plan`), trained as a stack.
+
+    Each ends as it would alone, to the last bit, and none is stopped by another's fault. Those that
+    were interrupted at different steps go on in a stack for each step.
+
+    Args:
+        entries: of the runs.
+        ended: is told of each run's end, by its place in the entries.
+        made: is told now and then how many steps were made, summed over the runs.
+    """
+    with ExitStack() as held:
+        begun: dict[int, list[tuple[int, _Begun]]] = {}
+        for number, entry in enumerate(entries):
+            try:
+                there = _begin(entry, held)
+            except (NinjaError, OSError) as error:
+                ended(number, error)
+                continue
+            if isinstance(there, Result):
+                ended(number, there)
+            else:
+                begun.setdefault(there.step, []).append((number, there))
+        stopped = None
+        for step, group in sorted(begun.items()):
+            if stopped is not None:
+                for number, _ in group:
+                    ended(number, Interrupted(step, stopped))
+                continue
+            stopped = _train(group, ended, made)
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """Where and how training ended: ``diverged`` says where the first number was none."""
+class _Begun:
+    """A run whose lock is held and whose record is open."""
 
-    seconds: float
-    diverged: dict[str, Any] | None
+    entry: Entry
+    member: Member
+    state: TrainState | None
+
+    @property
+    def step(self) -> int:
+        return 0 if self.state is None else self.state.step
 
 
-class _Loop:
-    """Steps, rows and checkpoints until the end, a divergence or a signal."""
+def _begin(entry: Entry, stack: ExitStack) -> "_Begun | Result":
+    """Lock the run, and find out how far it is; its result if it is done."""
+    config, folder = entry.config, entry.folder
+    check_run(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    run_id = runs.run_id(config)
+    stack.enter_context(_locked(folder))
+    done = result.read(folder, run_id)
+    if done is not None:
+        entry.held(config.steps)
+        if not records.has_tables(folder):
+            records.finish(folder)
+            entry.warn(f"{str(folder)!r}: its tables were missing or damaged, and are made anew")
+        return done
+    state, damaged = checkpoint.load(folder, run_id)
+    entry.held(0 if state is None else state.step)
+    for line in damaged:
+        entry.warn(f"{line}; going on from {'the one before' if state else 'the start'}")
+    record = stack.enter_context(records.Record(folder, state.record if state else 0))
+    if state is not None:
+        records.check(folder)  # damage is told now, and not when all is trained
+        entry.say(f"going on from step {state.step:,}")
+    seconds = state.seconds if state else 0.0
+    return _Begun(
+        entry,
+        Member(config, run_id, folder, record, seconds, entry.tell, entry.warn),
+        state,
+    )
 
-    def __init__(
-        self,
-        run: Training,
-        run_id: str,
-        dataset: data.Dataset,
-        record: records.Record,
-        folder: Path,
-        seconds: float,
-        tell: Tell,
-        warn: Callable[[str], None],
-    ) -> None:
-        self.run, self.run_id, self.dataset = run, run_id, dataset
-        self.record, self.folder = record, folder
-        self.tell, self.warn = tell, warn
-        self.sight = Sight(run)
-        self.started = time.perf_counter() - seconds
-        self.looked = (run.step, time.perf_counter())
-        self.about: list[dict[str, float]] = []
-        self.patience = 0.0
-        self.warned = False
 
-    def go(self) -> "_Ended | Interrupted":
-        """Run the loop."""
-        config = self.run.config
-        with _signals() as caught:
-            while self.run.step < config.steps:
-                owed = due(config.probe, self.run.step)
-                step = train_step(self.run, owed)
-                diverged = not math.isfinite(step.trace.loss.item())
-                if owed.any or diverged:
-                    self._see(step, owed)
-                if self.sight.waiting and (self.sight.full or time.perf_counter() > self.patience):
-                    self._write()
-                if diverged:
-                    self._write()
-                    return _Ended(self._seconds(), _first_bad(step))
-                every = config.checkpoint.every
-                if caught or (every and self.run.step % every == 0):
-                    self._save()
-                if caught:
-                    return Interrupted(self.run.step, caught[0])
-                del step  # its memory is the next one's
-        self._save()
-        return _Ended(self._seconds(), _bad_parameter(self.run))
+def _train(
+    group: Sequence[tuple[int, _Begun]],
+    ended: Callable[[int, Ending], None],
+    made: Callable[[int], None],
+) -> int | None:
+    """Train runs that are at the same step; returns the signal that stopped them."""
+    numbers = {begun.member.run_id: number for number, begun in group}
+    config = group[0][1].entry.config
+    torch.set_num_threads(config.threads)
+    try:
+        words = data.load(config.data.path or data.NAMES, config.data.block_size)
+        dataset = words.to(config.device)
+        states = [begun.state for _, begun in group if begun.state is not None]
+        configs = [begun.entry.config for _, begun in group]
+        run = begin_together(configs, dataset, states or None)
+    except (NinjaError, OSError) as error:  # of what they have in common
+        for number, _ in group:
+            ended(number, error)
+        return None
 
-    def _seconds(self) -> float:
-        return time.perf_counter() - self.started
-
-    def _save(self) -> None:
-        self._write()
-        state = state_of(self.run, self.record.synchronise(), self._seconds())
-        checkpoint.save(self.folder, self.run_id, state)
-
-    def _see(self, step: Step, owed: Due) -> None:
-        """Take what is due of a step. It is written with the next ones, or soon."""
-        since, at = self.looked
-        now = time.perf_counter()
-        if not self.sight.waiting:
-            self.patience = now + PATIENCE
-        gap = self.sight.see(step, owed).scalars.get("gap")
-        about = {"train_us": (now - at) / (self.run.step - since) * 1e6}
-        if owed.validate:
-            about["val_loss"] = self._validation()
-        self.looked = (self.run.step, time.perf_counter())
-        about["probe_us"] = (self.looked[1] - now) * 1e6
-        self.about.append(about)
-        if gap is None or not math.isfinite(step.trace.loss.item()):
+    def leave(member: Member, run: Training, replica: int, outcome: Outcome) -> None:
+        number = numbers[member.run_id]
+        if isinstance(outcome, (Interrupted, Exception)):
+            ended(number, outcome)
             return
-        if not gap.item() <= WRONG:  # not a number is wrong, too
-            about["gap_float64"] = exact_gap(self.run)
-            self._judge(step.number, about["gap_float64"])
+        try:
+            found = _result(member, run, replica, dataset, outcome.diverged)
+        except (NinjaError, OSError) as error:
+            ended(number, error)
+        else:
+            ended(number, found)
 
-    def _write(self) -> None:
-        """Bring what was seen into the record."""
-        start = time.perf_counter()
-        rows = [row for (row,) in self.sight.rows()]
-        each = (time.perf_counter() - start) / max(len(rows), 1) * 1e6
-        for row, about in zip(rows, self.about, strict=True):
-            row |= about
-            row["probe_us"] += each
-        self.about.clear()
-        for key in self.sight.cells:
-            if key not in self.record.places:
-                self.record.place(key, self.sight.places(key))
-        self.record.append(*rows)
-        for row in rows:
-            self.tell({**row, "layers": records.Layers(row, self.record.places)})
-        now = time.perf_counter()
-        self.looked = (self.looked[0], self.looked[1] + now - start)
-
-    def _validation(self) -> float:
-        run, calibrated = self.run, self.run.config.norm.calibrate
-        return evaluate.validation(run.net, run.params, run.buffers, self.dataset, calibrated)
-
-    def _judge(self, step: int, gap: float) -> None:
-        """Warn once, or stop, when the engine in use is wrong."""
-        if gap <= WRONG:
-            return
-        said = (
-            f"step {step}: the gap of {self.run.config.backward} from the other engine is "
-            f"{gap:.1e} in float64, above {WRONG:g}: one of the two is wrong"
-        )
-        if self.run.config.probe.on_gap == "stop":
-            self._write()  # but no checkpoint beyond it: the same command stops here again
-            raise RunError(f"{said}; stopped, as probe.on_gap=stop asks")
-        if not self.warned:
-            self.warn(said)
-        self.warned = True
-
-
-def _bad_parameter(run: Training) -> dict[str, Any] | None:
-    """The first parameter that the last update spoiled, if it did: no later loss will show it."""
-    for node, tensors in run.params.items():
-        for name, tensor in tensors.items():
-            if not tensor.isfinite().all():
-                return {"step": run.step - 1, "node": node, "tensor": name}
-    return None
-
-
-def _first_bad(step: Step) -> dict[str, Any]:
-    """The first tensor, in forward order, that holds an infinity or is not a number.
-
-    Not a parameter: the step has updated them since, with what came of that tensor.
-    """
-    for node, saved in step.trace.saved.items():
-        for name, tensor in intermediates(saved):
-            if not tensor.isfinite().all():
-                return {"step": step.number, "node": node, "tensor": name}
-    return {"step": step.number, "node": "loss", "tensor": "y"}
+    return Loop(run, [begun.member for _, begun in group], dataset, leave, made).go()
 
 
 def _result(
-    run: Training, run_id: str, folder: Path, dataset: data.Dataset, ended: _Ended
+    member: Member,
+    run: Training,
+    replica: int,
+    dataset: data.Dataset,
+    diverged: dict[str, Any] | None,
 ) -> Result:
-    config = run.config
+    """Evaluate, and write the tables and the result."""
+    config, folder = member.config, member.folder
+    records.check(folder)
+    records.finish(folder)
     losses: dict[str, float] = {}
-    diverged = ended.diverged
     if diverged is None:
-        args = (run.net, run.params, run.buffers, dataset, config.batch_size)
+        params, buffers = params_of(run, replica), buffers_of(run, replica)
+        args = (run.net, params, buffers, dataset, config.batch_size)
         losses = asdict(evaluate.losses(*args, calibrated=config.norm.calibrate))
         if not math.isfinite(losses["train"]):
             losses, diverged = {}, {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
     items = evidence.gather(records.rows(folder), losses, diverged)
-    return Result(
-        run_id,
+    found = Result(
+        member.run_id,
         "done" if diverged is None else "diverged",
         run.step,
         losses,
@@ -264,10 +219,12 @@ def _result(
         dataset.vocabulary.size,
         dataset.sha256,
         json.loads(json.dumps(asdict(config))),  # as it will be read again
-        ended.seconds,
+        member.seconds,
         evidence.verdict(items),
         json.loads(json.dumps([asdict(item) for item in items])),
     )
+    result.write(folder, found)
+    return found
 
 
 @contextmanager
@@ -284,22 +241,3 @@ def _locked(folder: Path) -> Generator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _signals() -> Generator[list[int]]:
-    """Note SIGTERM and SIGINT, for the loop to act on between two steps."""
-    caught: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-
-    # one that is ignored from outside, as nohup does, stays so
-    both = (signal.SIGTERM, signal.SIGINT)
-    numbers = [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ninja.probes import (
     LOOKS,
@@ -30,7 +31,7 @@ class Seen:
 
     Attributes:
         step: its number.
-        lr: its learning rate.
+        lr: its learning rate, one or (R,).
         scalars: (...) each, one number a replica.
         lists: of numbers, (numbers, ...): "layers", "close", "gaps".
         histograms: as plain data, one list a replica; none of most steps.
@@ -38,7 +39,7 @@ class Seen:
     """
 
     step: int
-    lr: float
+    lr: float | Tensor
     scalars: dict[str, Values]
     lists: dict[str, Values]
     histograms: list[list[dict[str, Any]]]
@@ -53,9 +54,11 @@ class Seen:
             columns[key] = values.reshape(len(values), -1).T.tolist()
         if self.histograms:
             columns["histograms"] = self.histograms
+        replicas = len(columns["loss"])
+        lrs = self.lr.tolist() if isinstance(self.lr, Tensor) else [self.lr] * replicas
         return [
-            {"step": self.step, "lr": self.lr, **{name: of[r] for name, of in columns.items()}}
-            for r in range(len(columns["loss"]))
+            {"step": self.step, "lr": lrs[r], **{name: of[r] for name, of in columns.items()}}
+            for r in range(replicas)
         ]
 
 

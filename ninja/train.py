@@ -1,8 +1,10 @@
 """One training step on one screen, and the state it changes."""
 
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from ninja.agreement import gap
 from ninja.batches import Batches
@@ -15,6 +17,7 @@ from ninja.net import Net, draw
 from ninja.networks import build
 from ninja.optim import clipped, directions, learning_rate, start, update_
 from ninja.probes import Due, Snapshot, Values, copied, noise_terms
+from ninja.replicas import stack, unstack
 from ninja.types import Batch, Buffers, Deltas, Params, Trace
 
 NOISE_BATCHES = 16
@@ -25,23 +28,26 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclass
 class Training:
-    """A run under way.
+    """A run under way, or a stack of runs of one shape: then every tensor has a leading dimension.
 
     Attributes:
-        config: of the run; nothing changes it.
+        configs: of each run; nothing changes them. All that shapes a step is alike in them: they
+            differ in the seed, the first values, the learning rate and the clip.
         net: what is trained.
         engine: how its loss is pulled back.
         other: another one, for the steps that compare.
-        batches: drawn from the run's generator.
+        batches: drawn from the runs' generators.
         step: the next one.
         params: changed in place.
         buffers: running statistics, replaced.
         optimizer: momenta, changed in place.
         previous: the parameters' gradients of the last step, if the next one looks back at them;
             else empty.
+        lr: learning rate of the next step, one or (R,) in float64.
+        limit: largest norm of a run's gradient, one or (R,); none for no clipping.
     """
 
-    config: RunConfig
+    configs: tuple[RunConfig, ...]
     net: Net
     engine: Engine
     other: Engine
@@ -51,6 +57,34 @@ class Training:
     buffers: Buffers
     optimizer: dict[str, Params]
     previous: Deltas
+    lr: float | Tensor = field(init=False)
+    limit: float | Tensor | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._boundaries = {step for step, _ in self.config.optimizer.lr_schedule}
+        self.lr = self._rates()
+        limits = [config.optimizer.clip for config in self.configs]
+        self.limit = None if None in limits else _one_or_each([of for of in limits if of])
+
+    @property
+    def config(self) -> RunConfig:
+        """What the runs have in common; of a single run, all of it."""
+        return self.configs[0]
+
+    def stepped(self) -> None:
+        """The next step has come."""
+        self.step += 1
+        if self.step in self._boundaries:
+            self.lr = self._rates()
+
+    def _rates(self) -> float | Tensor:
+        return _one_or_each([learning_rate(config.optimizer, self.step) for config in self.configs])
+
+
+def _one_or_each(values: Sequence[float]) -> float | Tensor:
+    """One number where all are equal, which is faster, and else a tensor of them."""
+    same = all(value == values[0] for value in values)
+    return values[0] if same else torch.tensor(values, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -59,7 +93,7 @@ class Step:
 
     Attributes:
         number: of the step.
-        lr: its learning rate.
+        lr: its learning rate, one or (R,).
         trace: of its forward, whose loss is the step's.
         deltas: before clipping.
         reference: the other engine's, of the same trace, if they are to be compared.
@@ -69,7 +103,7 @@ class Step:
     """
 
     number: int
-    lr: float
+    lr: float | Tensor
     trace: Trace
     deltas: Deltas
     reference: Deltas | None
@@ -91,18 +125,18 @@ def train_step(run: Training, due: Due) -> Step:
     own = run.engine(run.net, trace, "all" if due.look else "params").deltas
     reference = run.other(run.net, trace).deltas if due.compare else None
     deltas, lead = own, trace.loss.dim()
-    if optimizer.clip is not None:
-        deltas, _ = clipped(run.params, deltas, optimizer.clip, lead)
+    if run.limit is not None:
+        deltas, _ = clipped(run.params, deltas, run.limit, lead)
     noise = _noise(run, lead) if due.noise else None
     before = copied(run.params) if due.look and optimizer.name == "adamw" else None
-    lr = learning_rate(optimizer, number)
+    lr = run.lr
     update_(optimizer, run.params, deltas, run.optimizer, lr, number)
     run.buffers = run.net.running(run.buffers, trace)
-    run.step += 1
+    run.stepped()
     snapshot = None
     if due.look:
         moved = directions(optimizer, deltas, run.optimizer, before, run.params)
-        rate = lr if before is None else 1.0
+        rate = 1.0 if before is not None else lr.numpy() if isinstance(lr, Tensor) else lr
         snapshot = Snapshot(run.net, trace, own, run.params, moved, rate, lead)
     previous = run.previous
     run.previous = _of_parameters(run.params, own) if due.keep else {}
@@ -119,8 +153,9 @@ def _noise(run: Training, lead: int) -> tuple[Values, Values]:
     BatchNorm's running statistics do not see these batches.
     """
     size = run.config.batch_size
-    generator = noise_generator(run.config.seed, run.step)
-    batches = Batches(run.batches.examples, size, generator, ahead=NOISE_BATCHES)
+    generators = [noise_generator(config.seed, run.step) for config in run.configs]
+    drawn_by = generators if lead else generators[0]
+    batches = Batches(run.batches.examples, size, drawn_by, ahead=NOISE_BATCHES)
     gradients = (
         run.engine(run.net, run.net.forward(run.params, batch, graph=run.engine.graph)).deltas
         for _, batch in zip(range(NOISE_BATCHES), batches, strict=False)
@@ -128,13 +163,17 @@ def _noise(run: Training, lead: int) -> tuple[Values, Values]:
     return noise_terms(run.params, gradients, size, lead)
 
 
-def exact_gap(run: Training) -> float:
+def exact_gap(run: Training, replica: int) -> float:
     """The gap of the engine in use from the other in float64, at the parameters as they are.
 
     In float32 two right gradients are a rounding error of their summands apart, which is much of a
     gradient that is nearly zero. What is left of a gap in float64 is no rounding.
+
+    Args:
+        run: under way.
+        replica: of the stack; 0 of a single run.
     """
-    params = _to(run.params, torch.device(run.config.device), torch.float64)
+    params = _to(params_of(run, replica), torch.device(run.config.device), torch.float64)
     examples = run.batches.examples
     rows = torch.arange(run.config.batch_size, device=examples.targets.device) % len(examples)
     batch = Batch(examples.contexts[rows], examples.targets[rows])
@@ -149,30 +188,60 @@ def begin(config: RunConfig, dataset: Dataset, state: TrainState | None = None) 
     Raises:
         ConfigError: the network cannot be built.
     """
-    net = build(config.network, dataset.vocabulary.size)
+    return begin_together([config], dataset, None if state is None else [state])
+
+
+def begin_together(
+    configs: Sequence[RunConfig], dataset: Dataset, states: Sequence[TrainState] | None = None
+) -> Training:
+    """Runs of one shape as a stack, before the first step or where checkpoints were taken.
+
+    One run is no stack: its tensors have no leading dimension.
+
+    Args:
+        configs: one or more.
+        dataset: of all of them.
+        states: of the same step, one a run; none for the start.
+
+    Raises:
+        ConfigError: the network cannot be built.
+    """
+    nets = [build(config.network, dataset.vocabulary.size) for config in configs]
+    config, net = configs[0], nets[0]
     chosen = engine(config.backward)
     other = engine("manual_atomic") if isinstance(chosen, Autograd) else Autograd()
-    generators = Generators.of(config.seed)
+    generators = [Generators.of(one.seed) for one in configs]
     device, dtype = torch.device(config.device), DTYPES[config.dtype]
-    if state is None:
-        params = _to(draw(net, generators, dtype), device, dtype)
-        buffers = _to(net.buffers(), device, dtype)
+    if states is None:
+        drawn = [draw(*of, dtype) for of in zip(nets, generators, strict=True)]
+        params = _to(_together(drawn), device, dtype)
+        buffers = _to(_together([one.buffers() for one in nets]), device, dtype)
         optimizer = start(config.optimizer, params)
         previous: Deltas = {}
     else:
-        params, buffers = _to(state.params, device, dtype), _to(state.buffers, device, dtype)
-        optimizer = {name: _to(of, device, dtype) for name, of in state.optimizer.items()}
-        previous = _to(state.previous, device, dtype)
-    batches = Batches(dataset.train.to(config.device), config.batch_size, generators.run)
-    if state is not None:
-        batches.restore(state.generators, state.used)
+        params, buffers, previous = (
+            _to(_together([getattr(state, name) for state in states]), device, dtype)
+            for name in ("params", "buffers", "previous")
+        )
+        optimizer = {
+            name: _to(_together([state.optimizer[name] for state in states]), device, dtype)
+            for name in states[0].optimizer
+        }
+    streams = [of.run for of in generators]
+    batches = Batches(
+        dataset.train.to(config.device),
+        config.batch_size,
+        streams if len(streams) > 1 else streams[0],
+    )
+    if states is not None:
+        batches.restore([of for state in states for of in state.generators], states[0].used)
     return Training(
-        config,
+        tuple(configs),
         net,
         chosen,
         other,
         batches,
-        0 if state is None else state.step,
+        0 if states is None else states[0].step,
         params,
         buffers,
         optimizer,
@@ -180,16 +249,50 @@ def begin(config: RunConfig, dataset: Dataset, state: TrainState | None = None) 
     )
 
 
-def state_of(run: Training, record: int, seconds: float) -> TrainState:
-    """What a checkpoint keeps: the run between two steps."""
+def _together(runs: Sequence[Params]) -> Params:
+    return stack(runs) if len(runs) > 1 else runs[0]
+
+
+def params_of(run: Training, replica: int) -> Params:
+    """Of one run of a stack, as views; of a single run, itself."""
+    return unstack(run.params, replica) if len(run.configs) > 1 else run.params
+
+
+def buffers_of(run: Training, replica: int) -> Buffers:
+    """Of one run of a stack, as views; of a single run, itself."""
+    return unstack(run.buffers, replica) if len(run.configs) > 1 else run.buffers
+
+
+def without(run: Training, gone: Container[int], dataset: Dataset) -> Training:
+    """The other runs of a stack, between two steps, as if these had never been in it."""
+    kept = [replica for replica in range(len(run.configs)) if replica not in gone]
+    states = [state_of(run, replica, 0, 0.0) for replica in kept]
+    return begin_together([run.configs[replica] for replica in kept], dataset, states)
+
+
+def state_of(run: Training, replica: int, record: int, seconds: float) -> TrainState:
+    """What a checkpoint keeps of a run, between two steps.
+
+    Args:
+        run: under way.
+        replica: of the stack; 0 of a single run.
+        record: bytes of the run's record.
+        seconds: it took so far.
+    """
     generators, used = run.batches.state()
+
+    def own(tensors: Params) -> Params:
+        if len(run.configs) == 1:
+            return tensors
+        return copied(unstack(tensors, replica))  # a view would be saved with the whole stack
+
     return TrainState(
         run.step,
-        run.params,
-        run.buffers,
-        run.optimizer,
-        run.previous,
-        generators,
+        own(run.params),
+        own(run.buffers),
+        {name: own(of) for name, of in run.optimizer.items()},
+        own(run.previous),
+        [generators[replica]],
         used,
         record,
         seconds,

@@ -26,7 +26,7 @@ from ninja.config import (
     RunConfig,
 )
 from ninja.errors import ConfigError, RecordError, RunError
-from ninja.fit import Interrupted
+from ninja.loop import Interrupted
 from ninja.mutants import MUTANTS, planted
 from ninja.networks import PRESETS
 from ninja.result import Result

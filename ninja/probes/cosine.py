@@ -1,5 +1,7 @@
 """Whether two gradients of a run point the same way."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,22 +30,29 @@ def cosine(params: Params, deltas: Deltas, previous: Deltas, lead: int) -> Value
     """
     names = names_of(params)
     now, before = (torch.cat(flat(d, names, lead), -1) for d in (deltas, previous))
-    found = _products(now, before)
-    sizes = found[1:]
-    if not ((sizes > SMALL) & (sizes < LARGE)).all():  # squares vanish or overflow in float32
-        found = _products(_direction(now.double()), _direction(before.double()))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.clip(found[0] / (found[1] * found[2]), -1, 1)
+    shape = now.shape[:-1]
+    pairs = zip(now.reshape(-1, now.shape[-1]), before.reshape(-1, now.shape[-1]), strict=True)
+    # one by one: a run's number must not depend on how many others there are
+    return np.array([_cosine(*pair) for pair in pairs]).reshape(shape)
 
 
-def _products(now: Tensor, before: Tensor) -> Values:
-    """(3, ...): the dot product and the two norms."""
+def _cosine(now: Tensor, before: Tensor) -> float:
+    """Of two gradients, (elements,) each."""
+    dot, *sizes = _products(now, before)
+    if not all(SMALL < size < LARGE for size in sizes):  # squares vanish or overflow in float32
+        dot, *sizes = _products(_direction(now.double()), _direction(before.double()))
+    product = sizes[0] * sizes[1]
+    return min(max(dot / product, -1.0), 1.0) if product else math.nan
+
+
+def _products(now: Tensor, before: Tensor) -> list[float]:
+    """The dot product and the two norms."""
     parts = (
-        torch.linalg.vecdot(now, before),
-        torch.linalg.vector_norm(now, dim=-1),
-        torch.linalg.vector_norm(before, dim=-1),
+        torch.dot(now, before),
+        torch.linalg.vector_norm(now),
+        torch.linalg.vector_norm(before),
     )
-    return torch.stack(parts).double().cpu().numpy()
+    return torch.stack(parts).tolist()
 
 
 def _direction(gradient: Tensor) -> Tensor:

@@ -69,7 +69,10 @@ class Gaps:
         plain = values.cpu().numpy()
         with np.errstate(all="ignore"):
             found = np.add.reduceat(plain * plain, self._starts, axis=-1)
-            if not ((found > SMALL**2) & (found < LARGE**2)).all():
-                exact = plain.astype(np.float64)  # squares vanish or overflow in float32
-                found = np.add.reduceat(exact * exact, self._starts, axis=-1)
-        return found.astype(np.float64)
+            safe = (found > SMALL**2) & (found < LARGE**2)
+            found = found.astype(np.float64)
+            if not safe.all():  # squares vanish or overflow in float32
+                exact = plain.astype(np.float64)
+                exact = np.add.reduceat(exact * exact, self._starts, axis=-1)
+                np.copyto(found, exact, where=~safe)
+        return found

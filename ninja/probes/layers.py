@@ -204,8 +204,8 @@ class Layers:
 
     def grad_norm(self, values: Values) -> Values:
         """The norm of the whole gradient, (...), from the numbers of a look."""
-        grad = values[: len(self.names)]
-        return np.sqrt((grad * grad).sum(0))
+        grad = np.ascontiguousarray(np.moveaxis(values[: len(self.names)], 0, -1))
+        return np.sqrt((grad * grad).sum(-1))  # each replica in the order of the run alone
 
 
 def update_ratio(rate: float | Values, direction: Values, spread: Values) -> Values:

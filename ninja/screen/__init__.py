@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ninja.config import RunConfig
-from ninja.fit import Interrupted, Tell, fit
+from ninja.fit import fit
+from ninja.loop import Interrupted, Tell
 from ninja.result import RESULT
 from ninja.screen.lines import Lines
 
@@ -26,7 +27,7 @@ def watch(
     config: RunConfig,
     folder: Path,
     notes: Sequence[str] = (),
-    held: Callable[[], None] = lambda: None,
+    held: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Train and show it: a live view in a terminal, a line now and then elsewhere.
 
@@ -34,7 +35,7 @@ def watch(
         config: of the run.
         folder: of the run.
         notes: lines for the end of the summary.
-        held: is called once no other process can be in this run.
+        held: is called with the steps made before, once no other process can be in this run.
 
     Returns:
         The exit code: 0, 1 if it diverged, 128 + the signal if stopped.

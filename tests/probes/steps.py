@@ -58,7 +58,7 @@ def begun(
     chosen = engine(config.backward)
     other = engine("manual_atomic" if config.backward == "autograd" else "autograd")
     state = start(config.optimizer, params)
-    return Training(config, net, chosen, other, batches, 0, params, {}, state, {})
+    return Training((config,), net, chosen, other, batches, 0, params, {}, state, {})
 
 
 def looked_at(run: Training) -> Snapshot:

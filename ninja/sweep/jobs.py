@@ -1,0 +1,64 @@
+"""One run of a sweep, and what is said of it while it is trained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict
+
+from ninja.config import RunConfig
+
+
+@dataclass(frozen=True)
+class HydraFiles:
+    """What Hydra keeps of a job in its ``.hydra``.
+
+    Attributes:
+        folder: to write them to; none where ``hydra.output_subdir=null`` asks for none.
+        config: the job's own keys, unresolved.
+        hydra: Hydra's.
+        overrides: of the job, without Hydra's.
+    """
+
+    folder: Path | None
+    config: dict[str, Any]
+    hydra: dict[str, Any]
+    overrides: list[str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep; it can be pickled.
+
+    Attributes:
+        number: of the job in the sweep, from 0: its ``hydra.job.num``.
+        overrides: as they would be typed to start it alone.
+        config: of the run.
+        folder: of the run.
+        files: for its ``.hydra``.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    config: RunConfig
+    folder: Path
+    files: HydraFiles
+
+
+Status = Literal["done", "diverged", "failed", "stopped"]
+
+
+class Message(TypedDict):
+    """What a worker says, as plain data.
+
+    ``held``: nobody else can be in this run's folder, and it is about to be trained, or was found
+    finished. ``made``: so many steps were made since the last such message, summed over the runs
+    of the stack. ``warn``: a line. ``ended``: the run is over, as its ``status`` says; with its
+    validation loss, or with the reason (``why``).
+    """
+
+    do: Literal["held", "made", "warn", "ended"]
+    job: NotRequired[int]
+    steps: NotRequired[int]
+    line: NotRequired[str]
+    status: NotRequired[Status]
+    validation: NotRequired[float]
+    why: NotRequired[str]
