@@ -2,6 +2,7 @@
 
 import errno
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -51,6 +52,32 @@ _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST), _PLACE),
 }
+
+
+def told(line: str) -> int:
+    """Tell of a fault; returns the exit code that goes with it."""
+    print(f"ninja: {line}", file=sys.stderr)
+    return 2
+
+
+def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Python's own, or torch's, which has no type of its own on the CPU."""
+    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
+
+
+_NO_MEMORY = re.compile("can't allocate memory|out of memory")  # torch's words, CPU and CUDA
+
+
+def out_of_memory(folder: Path | None) -> str:
+    """What to do then.
+
+    Args:
+        folder: of the run.
+    """
+    return (
+        "out of memory: give a smaller model, batch_size or data.block_size; what is computed "
+        f"is kept in {str(folder)!r}"
+    )
 
 
 def no_name(given: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from ninja.checkpoint import TrainState
 from ninja.checks import check_run
 from ninja.config import RunConfig
 from ninja.errors import NinjaError, RunError
+from ninja.evaluate import Splits
 from ninja.lock import Lock
 from ninja.loop import Interrupted, Loop, Member, Outcome, Say, Tell
 from ninja.result import Result
@@ -137,7 +139,7 @@ def _begin(entry: Entry, stack: ExitStack) -> "_Begun | Result":
     if done is not None:
         entry.held(config.steps)
         if not records.has_tables(folder):
-            records.finish(folder)
+            deque(records.finish(folder), maxlen=0)
             entry.warn(f"{str(folder)!r}: its tables were missing or damaged, and are made anew")
         return done
     state, damaged = checkpoint.load(folder, run_id)
@@ -171,6 +173,7 @@ def _train(
         states = [begun.state for _, begun in group if begun.state is not None]
         configs = [begun.entry.config for _, begun in group]
         run = begin_together(configs, dataset, states or None)
+        splits = Splits.of(dataset, config.batch_size)
     except (NinjaError, OSError) as error:  # of what they have in common
         for number, _ in group:
             ended(number, error)
@@ -182,13 +185,14 @@ def _train(
             ended(number, outcome)
             return
         try:
-            found = _result(member, run, replica, dataset, outcome.diverged)
+            found = _result(member, run, replica, dataset, splits, outcome.diverged)
         except (NinjaError, OSError) as error:
             ended(number, error)
         else:
             ended(number, found)
 
-    return Loop(run, [begun.member for _, begun in group], dataset, leave, made).go()
+    members = [begun.member for _, begun in group]
+    return Loop(run, members, dataset, splits, leave, made).go()
 
 
 def _result(
@@ -196,20 +200,19 @@ def _result(
     run: Training,
     replica: int,
     dataset: data.Dataset,
+    splits: Splits,
     diverged: dict[str, Any] | None,
 ) -> Result:
     """Evaluate, and write the tables and the result."""
     config, folder = member.config, member.folder
-    records.check(folder)
-    records.finish(folder)
     losses: dict[str, float] = {}
     if diverged is None:
         params, buffers = params_of(run, replica), buffers_of(run, replica)
-        args = (run.net, params, buffers, dataset, config.batch_size)
-        losses = asdict(evaluate.losses(*args, calibrated=config.norm.calibrate))
+        evaluated = evaluate.losses(run.net, params, buffers, splits, config.norm.calibrate)
+        losses = asdict(evaluated)
         if not math.isfinite(losses["train"]):
             losses, diverged = {}, {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
-    items = evidence.gather(records.rows(folder), losses, diverged)
+    items = evidence.gather(records.finish(folder), losses, diverged)
     found = Result(
         member.run_id,
         "done" if diverged is None else "diverged",

@@ -15,6 +15,7 @@ from ninja.agreement import WRONG
 from ninja.config import RunConfig
 from ninja.data import Dataset
 from ninja.errors import RunError
+from ninja.evaluate import Splits
 from ninja.probes import Due, due
 from ninja.rows import Sight
 from ninja.rules import intermediates
@@ -103,11 +104,13 @@ class Loop:
         run: Training,
         members: list[Member],
         dataset: Dataset,
+        splits: Splits,
         leave: Leave,
         made: Callable[[int], None],
     ) -> None:
         """Args: ``made`` is told now and then how many steps were made, summed over the runs."""
-        self.run, self.members, self.dataset = run, members, dataset
+        self.run, self.members = run, members
+        self.dataset, self.splits = dataset, splits
         self.leave, self.made = leave, made
         self.sight = Sight(run)
         self.since = time.perf_counter()
@@ -268,7 +271,7 @@ class Loop:
     def _validation(self, replica: int) -> float:
         run, calibrated = self.run, self.run.config.norm.calibrate
         params, buffers = params_of(run, replica), buffers_of(run, replica)
-        return evaluate.validation(run.net, params, buffers, self.dataset, calibrated)
+        return evaluate.validation(run.net, params, buffers, self.splits, calibrated)
 
     def _judge(self, member: Member, step: int, gap: float) -> RunError | None:
         """Warn once of a wrong engine, or say that the run must stop."""

@@ -37,6 +37,15 @@ COLUMNS = (
 )
 """What may be said of a layer, in the table's order."""
 
+NOT_IN_STEPS = {"layers", "histograms"}
+"""What a row holds beside its numbers."""
+
+ARROW = {
+    **{"step": "int64", "layer": "int64"},
+    **{"node": "string", "rule": "string", "tensor": "string"},
+}
+"""The types of the columns that are no floats."""
+
 Place = Sequence[Any]
 """Depth, node, rule, tensor and column of a number."""
 
@@ -163,11 +172,15 @@ def check(folder: Path) -> None:
         RecordError: a line is damaged, or a step has not its numbers.
     """
     for row in rows(folder):
-        if not all(isinstance(row.get(key), (int, float)) for key in ("step", "loss", "lr")):
-            raise RecordError(
-                f"{str(folder / LINES)!r}: step {row['step']!r} has no loss or no lr: damaged: "
-                "remove the run's folder to start it anew"
-            )
+        _check(row, folder)
+
+
+def _check(row: dict[str, Any], folder: Path) -> None:
+    if not all(isinstance(row.get(key), (int, float)) for key in ("step", "loss", "lr")):
+        raise RecordError(
+            f"{str(folder / LINES)!r}: step {row['step']!r} has no loss or no lr: damaged: "
+            "remove the run's folder to start it anew"
+        )
 
 
 class Layers(Sequence[dict[str, Any]]):
@@ -205,29 +218,49 @@ def has_tables(folder: Path) -> bool:
     return True
 
 
-def finish(folder: Path) -> None:
-    """Make the two tables of the lines, which may be far more than fit into memory as rows."""
-    import pandas as pd
+def finish(folder: Path) -> Iterator[dict[str, Any]]:
+    """Make the two tables of the lines, which may be far more than fit into memory as rows.
 
-    plain: list[dict[str, Any]] = []
+    Yields:
+        The rows, for whoever else must read them; after the last one, the tables are there.
+
+    Raises:
+        RecordError: a line is damaged, or a step has not its numbers.
+    """
+    import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
+    import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
+
+    steps: dict[str, list[Any]] = {name: [] for name in STEP_COLUMNS}
     about: dict[str, list[Any]] = {name: [] for name in ("step", "layer", "node", "rule", "tensor")}
     numbers = {name: array("d") for name in COLUMNS}
     said: set[str] = set()
-    for row in rows(folder):
-        layers = row.pop("layers", ())
-        row.pop("histograms", None)
-        plain.append(row)
-        for layer in layers:
+    for count, row in enumerate(rows(folder)):
+        _check(row, folder)
+        yield row
+        for name in row.keys() - NOT_IN_STEPS - steps.keys():
+            steps[name] = [None] * count
+        for name, column in steps.items():
+            column.append(row.get(name))
+        for layer in row.get("layers", ()):
             said.update(layer)
             about["step"].append(row["step"])
             for name in ("layer", "node", "rule", "tensor"):
                 about[name].append(layer[name])
             for name in COLUMNS:
                 numbers[name].append(layer.get(name, math.nan))
-    steps = pd.DataFrame(plain)
-    steps = steps.reindex(columns=[*STEP_COLUMNS, *steps.columns.difference(list(STEP_COLUMNS))])
+    order = [*STEP_COLUMNS, *sorted(steps.keys() - set(STEP_COLUMNS))]
     seen = {name: numbers[name] for name in COLUMNS if name in said}
-    for name, table in ((STEPS, steps), (LAYERS, pd.DataFrame({**about, **seen}))):
+    for path, columns in (
+        (STEPS, {name: steps[name] for name in order}),
+        (LAYERS, {**about, **seen}),
+    ):
+        table = pa.table(
+            {
+                # what is not a number is a gap
+                name: pa.array(values, type=ARROW.get(name, "float64"), from_pandas=True)
+                for name, values in columns.items()
+            }
+        )
         buffer = io.BytesIO()
-        table.to_parquet(buffer, index=False)
-        durable.write(folder / name, buffer.getvalue())
+        pq.write_table(table, buffer)
+        durable.write(folder / path, buffer.getvalue())

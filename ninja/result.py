@@ -3,8 +3,10 @@
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -50,17 +52,19 @@ class Result:
     verdict: str
     evidence: list[dict[str, Any]]
     finished: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    versions: dict[str, str] = field(default_factory=lambda: versions())
+    versions: dict[str, str] = field(default_factory=lambda: dict(versions()))
     git_revision: str | None = field(default_factory=lambda: git_revision())
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """Of the packages that make the numbers."""
     made_of = ("gradient-ninja", "torch", "numpy", "hydra-core")
     found = {name: metadata.version(name) for name in made_of}
     return {"python": platform.python_version(), **found}
 
 
+@cache
 def git_revision() -> str | None:
     """The commit of the checkout that the package runs from; none outside of one."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]

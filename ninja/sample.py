@@ -12,6 +12,7 @@ from yaml import YAMLError
 from ninja import checkpoint, data, evaluate, result, runs, words
 from ninja.checks import check_run
 from ninja.config import RunConfig
+from ninja.distinct import Distinct
 from ninja.errors import ConfigError, RecordError, RunError
 from ninja.net import Net, merge
 from ninja.networks import build
@@ -128,7 +129,9 @@ def trained(folder: Path) -> Trained:
     net = build(config.network, dataset.vocabulary.size)
     buffers = state.buffers
     if config.norm.calibrate:
-        buffers = evaluate.calibrate(net, state.params, buffers, dataset.train)
+        distinct = Distinct.of(dataset.train, dataset.vocabulary.size)
+        counts = distinct.counts(slice(None))
+        buffers = evaluate.calibrate(net, state.params, buffers, distinct, counts)
     return Trained(
         folder,
         config,

@@ -42,7 +42,8 @@ GAPS = [(0, "00.embedding", "embedding", "y", "gap"), (1, "01.linear", "linear",
 
 
 def look(step: int) -> dict[str, Any]:
-    return {"step": step, "loss": step / 3, "layers": [step + part / 8 for part in range(5)]}
+    layers = [step + part / 8 for part in range(5)]
+    return {"step": step, "loss": step / 3, "lr": 0.1, "layers": layers}
 
 
 def write(folder: Path, steps: range) -> int:
@@ -340,7 +341,7 @@ def test_a_write_that_fails_leaves_the_old_file(
 
 
 def tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    finish(folder)
+    assert list(finish(folder)) == list(rows(folder))
     steps, of_layers = (pd.read_parquet(folder / name) for name in (STEPS, LAYERS))
     return steps, of_layers
 
@@ -362,9 +363,11 @@ def test_the_tables_columns_are_in_order_whatever_order_they_were_seen_in(tmp_pa
     node = (2, "02.tanh", "tanh", "y")
     with Record(tmp_path) as record:
         record.place("gaps", [(*node, "gap")])
-        record.append({"step": 0, "gaps": [0.0]})
+        record.append({"step": 0, "loss": 1.0, "lr": 0.1, "gaps": [0.0]})
         record.place("close", [(*node, column) for column in reversed(COLUMNS[:-1])])
-        record.append({"step": 1, "close": [math.nan, *[1.0] * (len(COLUMNS) - 2)]})
+        record.append(
+            {"step": 1, "loss": 1.0, "lr": 0.1, "close": [math.nan, *[1.0] * (len(COLUMNS) - 2)]}
+        )
     _, of_layers = tables(tmp_path)
     assert tuple(of_layers.columns) == ("step", "layer", "node", "rule", "tensor", *COLUMNS)
 
@@ -372,7 +375,7 @@ def test_the_tables_columns_are_in_order_whatever_order_they_were_seen_in(tmp_pa
 def test_histograms_are_in_the_lines_and_not_in_the_tables(tmp_path: Path) -> None:
     spread = [{"node": "02.tanh", "tensor": "y", "of": "value", "counts": [1], "edges": [-1, 1]}]
     with Record(tmp_path) as record:
-        record.append({"step": 0, "loss": 1.0, "histograms": spread})
+        record.append({"step": 0, "loss": 1.0, "lr": 0.1, "histograms": spread})
     assert next(iter(rows(tmp_path)))["histograms"] == spread
     steps, of_layers = tables(tmp_path)
     assert tuple(steps.columns) == STEP_COLUMNS

@@ -12,6 +12,7 @@ from ninja import data, evaluate, result, runs
 from ninja.checkpoint import CURRENT, PREVIOUS, TrainState, load, save
 from ninja.cli import main
 from ninja.config import DataConfig, ModelConfig, NormConfig, RunConfig
+from ninja.distinct import Distinct
 from ninja.errors import RecordError, RunError
 from ninja.fit import fit
 from ninja.net import merge
@@ -77,7 +78,9 @@ def test_probabilities_are_those_that_the_evaluation_counts_by(
     net = build(config.network, dataset.vocabulary.size)
     buffers = state.buffers
     if calibrate:
-        buffers = evaluate.calibrate(net, state.params, buffers, dataset.train)
+        distinct = Distinct.of(dataset.train, dataset.vocabulary.size)
+        counts = distinct.counts(slice(None))
+        buffers = evaluate.calibrate(net, state.params, buffers, distinct, counts)
     batch = Batch(dataset.test.contexts, dataset.test.targets)
     trace = net.evaluation().forward(merge(state.params, buffers), batch)
     probs = trace.saved[net.nodes[-1].name]["probs"]
