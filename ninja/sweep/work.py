@@ -1,0 +1,66 @@
+"""What a worker does: it trains a stack of jobs, and says how that goes."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ninja import faults
+from ninja.allocator import keep_freed_memory
+from ninja.fit import Ending, Entry, fit_together
+from ninja.loop import Interrupted
+from ninja.sweep import hydra_files
+from ninja.sweep.jobs import Job, Message
+
+Tell = Callable[[Message], None]
+
+
+def work(jobs: Sequence[Job], tell: Tell) -> None:
+    """Train runs of one shape, each into its own folder.
+
+    Args:
+        jobs: of one stack.
+        tell: is told what the sweep must know.
+    """
+    keep_freed_memory()
+    left = {job.number: job for job in jobs}
+
+    def ended(place: int, ending: Ending) -> None:
+        job = jobs[place]
+        del left[job.number]
+        tell(_last_word(job, ending))
+
+    entries = [_entry(job, tell) for job in jobs]
+    try:
+        fit_together(entries, ended, lambda steps: tell({"do": "made", "steps": steps}))
+    except (MemoryError, RuntimeError) as error:
+        if not faults.is_out_of_memory(error):
+            raise
+        for job in left.values():
+            why = faults.out_of_memory(job.folder)
+            tell({"do": "ended", "job": job.number, "status": "failed", "why": why})
+
+
+def _entry(job: Job, tell: Tell) -> Entry:
+    def held(steps: int) -> None:
+        hydra_files.write(job.files)
+        tell({"do": "held", "job": job.number, "steps": steps})
+
+    def warn(line: str) -> None:
+        tell({"do": "warn", "job": job.number, "line": line})
+
+    return Entry(job.config, job.folder, warn=warn, held=held)
+
+
+def _last_word(job: Job, ending: Ending) -> Message:
+    said = partial(Message, do="ended", job=job.number)
+    if isinstance(ending, Interrupted):
+        return said(status="stopped", why=f"stopped before step {ending.step:,}")
+    if isinstance(ending, Exception):
+        return said(status="failed", why=faults.line(ending, job.folder))
+    if ending.status == "diverged":
+        where = ending.diverged or {}
+        why = (
+            f"at step {where['step']:,}: the first value that is not finite is in "
+            f"{where['node']}.{where['tensor']}"
+        )
+        return said(status="diverged", why=why)
+    return said(status="done", validation=ending.losses["validation"])
