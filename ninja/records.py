@@ -41,8 +41,11 @@ NOT_IN_STEPS = {"layers", "histograms"}
 """What a row holds beside its numbers."""
 
 ARROW = {
-    **{"step": "int64", "layer": "int64"},
-    **{"node": "string", "rule": "string", "tensor": "string"},
+    "step": "int64",
+    "layer": "int64",
+    "node": "string",
+    "rule": "string",
+    "tensor": "string",
 }
 """The types of the columns that are no floats."""
 

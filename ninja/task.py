@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from functools import cache
+from math import isfinite
 from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from ninja.schema import config_of
 from ninja.tracking import Mirror, mode_of
 
 if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+
+    from ninja.sweep.executors import Executor
     from ninja.sweep.jobs import Ended, Invalid, Job
     from ninja.sweep.settings import Settings
 
@@ -56,13 +60,21 @@ class Task:
         found = result.read(folder)
         return float("inf") if found is None else found.losses.get("validation", float("inf"))
 
-    def sweep(self, jobs: "Sequence[Job | Invalid]", settings: "Settings") -> "list[Ended]":
+    def sweep(
+        self, jobs: "Sequence[Job | Invalid]", workers: "Executor", settings: "Settings"
+    ) -> "list[Ended]":
         """Train all of a sweep's jobs; one entry each."""
         from ninja.sweep.sweep import sweep
 
-        code, ended = sweep(jobs, settings, self.mirror)
-        self.codes.append(code)
+        ended = sweep(jobs, workers, settings, self.mirror)
+        self.codes.append(0 if all(one.status == "done" for one in ended) else 1)
         return ended
+
+    def hear(self, returned: "Sequence[JobReturn]") -> None:
+        """What the jobs of a sweep returned, which other launchers have run somewhere else."""
+        for one in returned:
+            value = one.return_value  # raises what the job has raised
+            self.codes.append(0 if value is not None and isfinite(value) else 1)
 
 
 @cache

@@ -51,14 +51,48 @@ class Message(TypedDict):
 
     ``held``: nobody else can be in this run's folder, and it is about to be trained, or was found
     finished. ``made``: so many steps were made since the last such message, summed over the runs
-    of the stack. ``warn``: a line. ``ended``: the run is over, as its ``status`` says; with its
+    of the stack. ``warn``: a line. ``lost``: the stack's worker is gone, and another one will take
+    it; said by the executor. ``ended``: the run is over, as its ``status`` says; with its
     validation loss, or with the reason (``why``).
     """
 
-    do: Literal["held", "made", "warn", "ended"]
+    do: Literal["held", "made", "warn", "lost", "ended"]
     job: NotRequired[int]
     steps: NotRequired[int]
     line: NotRequired[str]
     status: NotRequired[Status]
     validation: NotRequired[float]
     why: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """A job of a sweep that cannot be: a combination of values that is refused.
+
+    Attributes:
+        number: of the job in the sweep.
+        overrides: as they were typed.
+        why: in one line.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job of a sweep ended.
+
+    Attributes:
+        job: that it was.
+        status: done or diverged, also of a run that was so before; ``lost`` when its worker was,
+            ``invalid`` when it never began.
+        validation: the loss over the validation split of one that is done.
+        why: of one that is not, in one line.
+    """
+
+    job: "Job | Invalid"
+    status: Status | Literal["lost", "invalid"]
+    validation: float | None = None
+    why: str = ""

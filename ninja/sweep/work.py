@@ -7,6 +7,7 @@ from ninja import faults
 from ninja.allocator import keep_freed_memory
 from ninja.fit import Ending, Entry, fit_together
 from ninja.loop import Interrupted
+from ninja.result import Result
 from ninja.sweep import hydra_files
 from ninja.sweep.jobs import Job, Message
 
@@ -57,10 +58,14 @@ def _last_word(job: Job, ending: Ending) -> Message:
     if isinstance(ending, Exception):
         return said(status="failed", why=faults.line(ending, job.folder))
     if ending.status == "diverged":
-        where = ending.diverged or {}
-        why = (
-            f"at step {where['step']:,}: the first value that is not finite is in "
-            f"{where['node']}.{where['tensor']}"
-        )
-        return said(status="diverged", why=why)
+        return said(status="diverged", why=where_diverged(ending))
     return said(status="done", validation=ending.losses["validation"])
+
+
+def where_diverged(ended: Result) -> str:
+    """In words."""
+    where = ended.diverged or {}
+    return (
+        f"at step {where['step']:,}: the first value that is not finite is in "
+        f"{where['node']}.{where['tensor']}"
+    )

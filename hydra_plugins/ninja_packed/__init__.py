@@ -1,0 +1,1 @@
+"""Hydra plugins: the packed launcher and its sweeper. What they do is in `ninja.sweep`."""

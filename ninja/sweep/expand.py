@@ -1,0 +1,87 @@
+"""From what was typed, and what a preset carries, to the overrides of every job."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from hydra.core.override_parser.types import Override
+
+from ninja.errors import ConfigError
+
+Axes = dict[str, list[str]]
+"""By key, in order: the overrides that are tried, one for what is not swept."""
+
+
+def axes(overrides: Sequence[Override]) -> Axes:
+    """Every key's overrides. A key that comes twice has its last value, and its first place.
+
+    So the command line, which comes last, replaces what a preset sweeps.
+
+    Args:
+        overrides: of the preset and of the command line, parsed.
+
+    Raises:
+        ConfigError: an interval, which has no end of values.
+    """
+    found: Axes = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            found[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise ConfigError(
+                f"{override.input_line}: an interval has no list of values, give choice(…) or "
+                "range(…), or a sweeper that searches, such as hydra/sweeper=optuna"
+            )
+    return found
+
+
+def jobs(found: Axes, paired: Sequence[Sequence[str]] = ()) -> Iterator[list[str]]:
+    """The overrides of every job: all combinations, the last key varying fastest.
+
+    Args:
+        found: of every key.
+        paired: groups of keys that vary together: the first values of all of them, the second
+            values, and so on. A group stands where its first key does.
+
+    Raises:
+        ConfigError: a group of one, a key that is not swept or in two groups, or lists of
+            different lengths.
+    """
+    groups = _groups(found, paired)
+    for chosen in product(*groups):
+        by_key = {one.partition("=")[0]: one for part in chosen for one in part}
+        yield [by_key[key] for key in found]
+
+
+def _groups(found: Axes, paired: Sequence[Sequence[str]]) -> list[list[tuple[str, ...]]]:
+    """What varies by itself: a key, or a group of keys."""
+    member: dict[str, int] = {}
+    for number, keys in enumerate(paired):
+        if len(keys) < 2:
+            raise ConfigError(f"hydra.sweeper.zip: {list(keys)} has one key, give two or more")
+        for key in keys:
+            if key not in found:
+                there = ", ".join(name for name, values in found.items() if len(values) > 1)
+                raise ConfigError(
+                    f"hydra.sweeper.zip: {key} is not swept; swept are: {there or 'none'}"
+                )
+            if key in member:
+                raise ConfigError(f"hydra.sweeper.zip: {key} is there twice, give it once")
+            member[key] = number
+        _check_lengths({key: len(found[key]) for key in keys})
+    groups: list[list[tuple[str, ...]]] = []
+    for key, values in found.items():
+        if key not in member:
+            groups.append([(value,) for value in values])
+        elif key == next(name for name in found if member.get(name) == member[key]):
+            together = [found[name] for name in found if member.get(name) == member[key]]
+            groups.append(list(zip(*together, strict=True)))
+    return groups
+
+
+def _check_lengths(lengths: Mapping[str, int]) -> None:
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{key} has {count}" for key, count in lengths.items())
+        raise ConfigError(f"hydra.sweeper.zip: {said} values, give them equally many")
