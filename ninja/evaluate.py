@@ -13,7 +13,7 @@ from ninja.types import Batch, Buffers, Params
 
 ROWS = 4096  # at a time: the intermediates of a whole split would fill gigabytes
 BATCHES = 64  # of the training size at a time
-SAMPLE = 256
+SAMPLE = 128
 """Batches of the training split whose own statistics are tried, at most."""
 
 

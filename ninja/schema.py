@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -16,7 +17,7 @@ def config_of(kind: type[Config], plain: Mapping[Any, Any], prefix: str = "") ->
     Raises:
         ConfigError: an unknown key, with the nearest one, or a value of another type.
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     for key in plain:
         if key not in hints:
             raise ConfigError(unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in hints]))
@@ -35,6 +36,12 @@ def config_of(kind: type[Config], plain: Mapping[Any, Any], prefix: str = "") ->
     return config
 
 
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """Of a dataclass; to evaluate them takes most of the time of a check."""
+    return get_type_hints(kind)
+
+
 def _tuples(value: Any) -> Any:
     """Lists as tuples, all the way down: a configuration cannot be changed."""
     return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
@@ -46,7 +53,7 @@ def check_types(config: Any, prefix: str = "") -> None:
     Raises:
         ConfigError: one has not.
     """
-    hints = get_type_hints(type(config))
+    hints = _hints(type(config))
     for item in fields(config):
         key = item.metadata.get("key", f"{prefix}{item.name}")
         hint, value = hints[item.name], getattr(config, item.name)

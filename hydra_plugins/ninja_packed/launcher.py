@@ -92,7 +92,6 @@ def _returned(ended: "Ended") -> JobReturn:
     job = ended.job
     made = JobReturn(overrides=list(job.overrides), task_name="task")
     if isinstance(job, Job):
-        made.cfg = OmegaConf.create(job.files.config)
         made.working_dir = str(job.folder)
     if ended.status in ("done", "diverged"):
         made.status = JobStatus.COMPLETED
