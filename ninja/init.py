@@ -14,19 +14,8 @@ import torch
 from torch import Generator, Tensor
 
 from ninja.config import Scheme
-from ninja.errors import ConfigError
+from ninja.schema import check_seed
 from ninja.types import Shape
-
-
-def check_seed(seed: int) -> None:
-    """Refuse what a generator cannot be seeded with.
-
-    Raises:
-        ConfigError: the seed is not from 0 to 2^32 - 1. Torch's CPU generator drops higher bits, so
-            that two seeds would be one.
-    """
-    if not 0 <= seed < 2**32:
-        raise ConfigError(f"seed: {seed} is out of range, it must be from 0 to {2**32 - 1}")
 
 
 @dataclass(frozen=True)

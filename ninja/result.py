@@ -144,3 +144,12 @@ def _check(found: Result, run_id: str | None) -> None:
     kinds = {name: type(value) for name, value in where.items()}
     if found.status == "diverged" and kinds != {"step": int, "node": str, "tensor": str}:
         raise ValueError(f"diverged: {found.diverged!r} says not where")
+
+
+def where_diverged(ended: Result) -> str:
+    """Of a run that diverged, in words."""
+    where = ended.diverged or {}
+    return (
+        f"at step {where['step']:,}: the first value that is not finite is in "
+        f"{where['node']}.{where['tensor']}"
+    )

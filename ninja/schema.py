@@ -97,3 +97,14 @@ def _kind(hint: Any) -> str:
     return (
         getattr(hint, "__name__", "") if not get_args(hint) else str(hint).replace("None", "null")
     )
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what a generator cannot be seeded with.
+
+    Raises:
+        ConfigError: the seed is not from 0 to 2^32 - 1. Torch's CPU generator drops higher bits, so
+            that two seeds would be one.
+    """
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"seed: {seed} is out of range, it must be from 0 to {2**32 - 1}")

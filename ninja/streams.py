@@ -7,6 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+FILE_WIDTH = 120
+"""Characters of a line where there is no terminal: a file has no width, and a table needs one."""
+
+
+def width() -> int | None:
+    """Of what is printed; none for the terminal's own."""
+    return None if sys.stdout.isatty() else FILE_WIDTH
+
 
 class _Outliving(io.FileIO):
     """What is printed, for as long as anybody takes it.

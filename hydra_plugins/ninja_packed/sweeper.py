@@ -1,6 +1,6 @@
 """``hydra/sweeper=packed``: all jobs in one batch, presets that carry their sweep, paired keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -45,6 +45,9 @@ class PackedSweeper(Sweeper):
         from hydra_plugins.ninja_packed.launcher import PackedLauncher
         from ninja.sweep.compose import Composer
 
+        assert self.hydra_context is not None
+        assert self.config is not None
+        assert self.launcher is not None
         composer = Composer(self.hydra_context.config_loader, self.config)
         if isinstance(self.launcher, PackedLauncher):
             self.launcher.composer = composer
@@ -66,14 +69,14 @@ class PackedSweeper(Sweeper):
             found = expand.axes(composer.parse([*own, *arguments]))
             return list(expand.jobs(found, self.zip))
         fixed = [one.input_line for one in overrides if not one.is_sweep_override()]
-        jobs: list[list[str]] = []
+        jobs: list[Iterator[list[str]]] = []
         for preset in presets:
             others = [one for one in fixed if not one.startswith(f"{PRESETS}=")]
             sweeper = composer.load([*others, preset]).hydra.sweeper
             own = [f"{key}={value}" for key, value in (_plain(sweeper.params) or {}).items()]
             mine = [preset if one.startswith(f"{PRESETS}=") else one for one in arguments]
             found = expand.axes(composer.parse([*own, *mine]))
-            jobs.append(list(expand.jobs(found, [*_plain(sweeper.zip), *self.zip])))
+            jobs.append(expand.jobs(found, [*_plain(sweeper.zip), *self.zip]))
         return list(chain.from_iterable(jobs))
 
 

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
     from ninja.cases import cases
     from ninja.gradcheck import check_rule
-    from ninja.init import check_seed
+    from ninja.schema import check_seed
 
     torch.set_num_threads(1)
     check_seed(options.seed)

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from ninja import sample
-    from ninja.init import check_seed
+    from ninja.schema import check_seed
 
     torch.set_num_threads(1)  # the same words on every machine
     seed = sample.SEED if options.seed is None else options.seed

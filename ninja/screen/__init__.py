@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ninja import streams
 from ninja.config import RunConfig
 from ninja.fit import fit
 from ninja.loop import Interrupted, Tell
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Say = Callable[[str], None]
-
-FILE_WIDTH = 120
-"""Characters of a line where there is no terminal."""
 
 
 def watch(
@@ -44,8 +42,7 @@ def watch(
 
     from ninja.screen.summary import summary
 
-    # a file has no width; the table needs this much
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
+    console = Console(highlight=False, width=streams.width())
     there = (folder / RESULT).exists()
     with _shown(console, config) as (tell, warn, say):
         ended = fit(config, folder, tell, warn, say, held)

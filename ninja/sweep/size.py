@@ -1,7 +1,7 @@
 """How many runs a stack has: as many as the cache has room for, up to where more gain nothing.
 
 Measured by ``benchmarks/sweep.py --sizes``: the time of a run's step falls to a third from 1 to 16
-runs, by a few per cent from there to 32, and by nothing further on; it rises again when a stack
+runs and by a few per cent from there to 64, and a stack has costs of its own; it rises when one
 does not fit into the last level of the cache.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ninja.config import RunConfig
 
-MOST = 32
+MOST = 64
 
 CLASSES = 32
 """Letters, about: the exact number is only known once the words are read."""

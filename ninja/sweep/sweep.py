@@ -1,9 +1,8 @@
 """A sweep from its jobs to their ends: what is done is skipped, the rest is trained as stacks."""
 
-import sys
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from ninja import faults, records, result
+from ninja import faults, records, result, streams
 from ninja.config import RunConfig
 from ninja.errors import NinjaError, RunError
 from ninja.lock import Lock
-from ninja.screen import FILE_WIDTH
 from ninja.sweep import failures
 from ninja.sweep.board import Board
 from ninja.sweep.executors import Executor
@@ -24,7 +22,6 @@ from ninja.sweep.plan import stacks
 from ninja.sweep.progress import Progress
 from ninja.sweep.settings import Settings
 from ninja.sweep.size import cache_size, runs_in_a_stack
-from ninja.sweep.work import where_diverged, work
 from ninja.tracking import Mirror
 
 LOG, LOCK = "sweep.log", ".sweep.lock"
@@ -53,7 +50,7 @@ def sweep(
             faults.told(f"job {job.number} ({' '.join(job.overrides)}): {job.why}")
     own = [job for job in jobs if isinstance(job, Job)]
     studies = list(dict.fromkeys(job.folder.parent for job in own))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
+    console = Console(highlight=False, width=streams.width())
     with _locked(studies):
         ends = _ends(own, workers, settings, mirror, console)
         ended = [_end(job, ends) for job in jobs]
@@ -81,6 +78,8 @@ def _ends(
     def most(config: RunConfig) -> int:
         return settings.stack or runs_in_a_stack(config, cache)
 
+    if todo:
+        mirror.prepare(todo[0].config)  # while the workers load torch
     planned = stacks(todo, workers.workers, most)
     by_number = {job.number: job for job in todo}
     log = todo[0].folder.parent / LOG if todo else None
@@ -101,7 +100,7 @@ def _ends(
                 )
             board.hear(place, message)
 
-        lost = workers.run(work, planned, hear)
+        lost = workers.run(_work, planned, hear)
     for stack, why in zip(planned, lost, strict=True):
         for job in stack:
             if job.folder not in ends:
@@ -109,6 +108,13 @@ def _ends(
                 said = why or "its worker ended without a word of it"
                 ends[job.folder] = Ended(job, "lost", why=said)
     return ends
+
+
+def _work(jobs: Sequence[Job], tell: Callable[[Message], None]) -> None:
+    """Train a stack, in a worker's process: torch is loaded there, and not here."""
+    from ninja.sweep.work import work
+
+    work(jobs, tell)
 
 
 def _finished(job: Job) -> Ended | None:
@@ -120,7 +126,7 @@ def _finished(job: Job) -> Ended | None:
     if found is None or not records.has_tables(job.folder):
         return None
     if found.status == "diverged":
-        return Ended(job, "diverged", why=where_diverged(found))
+        return Ended(job, "diverged", why=result.where_diverged(found))
     return Ended(job, "done", found.losses["validation"])
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ninja import faults
+from ninja import faults, result
 from ninja.allocator import keep_freed_memory
 from ninja.fit import Ending, Entry, fit_together
 from ninja.loop import Interrupted
-from ninja.result import Result
 from ninja.sweep import hydra_files
 from ninja.sweep.jobs import Job, Message
 
@@ -58,14 +57,5 @@ def _last_word(job: Job, ending: Ending) -> Message:
     if isinstance(ending, Exception):
         return said(status="failed", why=faults.line(ending, job.folder))
     if ending.status == "diverged":
-        return said(status="diverged", why=where_diverged(ending))
+        return said(status="diverged", why=result.where_diverged(ending))
     return said(status="done", validation=ending.losses["validation"])
-
-
-def where_diverged(ended: Result) -> str:
-    """In words."""
-    where = ended.diverged or {}
-    return (
-        f"at step {where['step']:,}: the first value that is not finite is in "
-        f"{where['node']}.{where['tensor']}"
-    )

@@ -66,9 +66,15 @@ class Mirror:
         folder.mkdir(parents=True, exist_ok=True)
         identity.write(folder, replace(known, state="open"))
         self._seconds = max(self._seconds, config.wandb.timeout)
-        if self._process is None:
-            self._process = Process(lambda answer: self._hear(answer, mode))
+        self.prepare(config)
+        assert self._process is not None
         self._process.say(do="follow", folder=str(folder.absolute()), mode=mode)
+
+    def prepare(self, config: RunConfig) -> None:
+        """Start the process that will follow such runs: it takes a second to load."""
+        mode = mode_of(config)
+        if mode != "disabled" and self._process is None:
+            self._process = Process(lambda answer: self._hear(answer, mode))
 
     def ended(self, folder: Path) -> None:
         """This run is over: done, diverged, interrupted or broken; its files say which."""

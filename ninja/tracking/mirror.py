@@ -30,6 +30,10 @@ from ninja.tracking.session import INTERRUPTED, Heard, Session, end_service, loa
 
 SECONDS = 1.0  # between two looks at the records
 SHARE = 0.02  # of the time, at most, goes into reading records again and again
+LIVE = 4
+"""Runs whose local files grow while they are trained. Where there are more, in a sweep, each is
+written when it has ended: nobody watches them offline, and an open run takes memory."""
+
 BYTES_A_SECOND = 100_000  # a slow line, which a long record is given the time for
 
 Tell = Callable[[dict[str, Any]], None]
@@ -169,6 +173,8 @@ class _Mirror:
         for folder in list(self.runs) if only is None else [only]:
             run = self.runs.get(folder)
             if run is None or (run.mode == "sync" and not self.server.usable):
+                continue
+            if run.mode == "offline" and not run.ended and len(self.runs) > LIVE:
                 continue
             try:
                 run.look(self.server)

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,7 @@ def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":
     table = wandb.Table(
         columns=["line", "depth", "layer", "value", "log10"],
         data=[list(row) for row in metrics.profile(first, last)],
+        allow_mixed_types=True,  # else each row is held against the types of those before
     )
     return wandb.plot_table(
         vega_spec_name="wandb/lineseries/v0",
@@ -173,6 +175,7 @@ def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":
     )
 
 
+@cache
 def _settings(seconds: float) -> "wandb.Settings":
     """Quiet and fast: no console, no code, no git, no statistics of the machine."""
     import wandb

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Any, Self
@@ -20,8 +19,12 @@ from typing import Any, Self
 from ninja.sweep.executors.base import GRACE, Hear, Stack, Work, lost
 from ninja.sweep.jobs import Message
 
-PRELOAD = ["__main__", "ninja.sweep.work"]
+PRELOAD = ["__main__", "ninja.sweep.work", "pyarrow.parquet"]
 """What every worker needs: torch comes with it. The main module would else be read by each."""
+
+
+Pipe = Any
+"""A ``multiprocessing`` connection, whose type has another name on every system."""
 
 
 @dataclass
@@ -38,8 +41,8 @@ class _Worker:
 
     place: int
     process: ForkServerProcess
-    said: Connection
-    alive: Connection
+    said: Pipe
+    alive: Pipe
     failed: str = ""
 
 
@@ -153,7 +156,7 @@ def _name(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _train(work: Work, stack: Stack, saying: Connection, living: Connection) -> None:
+def _train(work: Work, stack: Stack, saying: Pipe, living: Pipe) -> None:
     """The worker's side."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the sweep, which passes it on
     threading.Thread(target=_watch, args=(living,), daemon=True).start()
@@ -170,7 +173,7 @@ def _train(work: Work, stack: Stack, saying: Connection, living: Connection) -> 
         raise
 
 
-def _watch(living: Connection) -> None:
+def _watch(living: Pipe) -> None:
     """End with the sweep, however that ends: another one may be about to take this stack."""
     with contextlib.suppress(EOFError, OSError):
         living.recv()
