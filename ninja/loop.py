@@ -2,6 +2,7 @@
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -324,6 +325,9 @@ def _first_bad(step: Step, replica: int) -> dict[str, Any]:
 def _signals() -> Generator[list[int]]:
     """Note SIGTERM and SIGINT, for the loop to act on between two steps."""
     caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
+        yield caught
+        return
 
     def note(number: int, _: FrameType | None) -> None:
         caught.append(number)
