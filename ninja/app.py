@@ -35,8 +35,8 @@ def main() -> None:
             hydra.main(version_base="1.3", config_path=conf, config_name="config")(run)()
     except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
         codes.append(faults.told(faults.line(error)))
-    except ValueError as error:  # which Hydra raises for a group that is given no name
-        if not str(error).startswith("Config group override must be"):
+    except ValueError as error:
+        if not faults.is_no_name(error):
             raise
         codes.append(faults.told(faults.no_name(sys.argv[1:])))
     except _TerminatedError:

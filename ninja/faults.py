@@ -80,6 +80,11 @@ def out_of_memory(folder: Path | None) -> str:
     )
 
 
+def is_no_name(error: ValueError) -> bool:
+    """Whether it is Hydra's of a group that was given null, or a number."""
+    return str(error).startswith("Config group override must be")
+
+
 def no_name(given: list[str]) -> str:
     """Which group was given null, or a number, where Hydra wants an option's name."""
     for override in given:

@@ -90,6 +90,10 @@ class Composer:
             files = _files(composed, folder)
         except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
             return Invalid(number, tuple(overrides), faults.line(error))
+        except ValueError as error:  # which Hydra raises for a group that is given no name
+            if not faults.is_no_name(error):
+                raise
+            return Invalid(number, tuple(overrides), faults.no_name(list(overrides)))
         return Job(number, tuple(files.overrides), config, folder, files)
 
     def composed(self, overrides: Sequence[str], number: int) -> Composed:

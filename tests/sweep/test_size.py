@@ -10,7 +10,7 @@ from ninja.sweep.size import MOST, bytes_of, cache_size, runs_in_a_stack
 
 BASE = RunConfig()
 DEEP = replace(BASE, batch_size=128, model=ModelConfig(n_hidden=256, n_layers=20))
-CACHE = 16 << 20
+CACHE = 32 << 20
 
 
 def test_small_networks_fill_a_stack_and_large_ones_are_alone() -> None:
