@@ -27,7 +27,9 @@ class TestLauncher(LauncherTestSuite):
     """Hydra's own suite: any application's jobs, which have no ``sweep``."""
 
 
-@pytest.mark.parametrize(("launcher_name", "overrides"), [("packed", [])])
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"), [("packed", ["hydra.sweeper.max_batch_size=2"])]
+)
 class TestBatched(BatchedSweeperTestSuite):
     """The same with a sweeper that launches in batches."""
 
