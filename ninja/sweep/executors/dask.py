@@ -7,6 +7,7 @@ worker that dies is Dask's to notice; it gives the stack to another one.
 
 import queue
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
@@ -61,22 +62,23 @@ class Dask:
         name = f"ninja-{uuid.uuid4().hex}"
         self._client.subscribe_topic(name, partial(_heard, heard))
         why: list[str | None] = [None] * len(stacks)
-        futures = [
-            self._client.submit(_train, name, place, work, stack, key=f"{name}-{place}", pure=False)
-            for place, stack in enumerate(stacks)
-        ]
-        for place, future in enumerate(futures):
-            future.add_done_callback(partial(_done, heard, place))
-        left = len(stacks)
+        waiting = deque(range(len(stacks)))
+        futures: dict[int, Any] = {}
         try:
-            while left:
+            while waiting or futures:
+                # no more than are trained: Dask blames a worker's death on all that it was given
+                while waiting and len(futures) < self.workers:
+                    place = waiting.popleft()
+                    key = f"{name}-{place}"
+                    args = (name, place, work, stacks[place])
+                    futures[place] = self._client.submit(_train, *args, key=key, pure=False)
+                    futures[place].add_done_callback(partial(_done, heard, place))
                 place, message = heard.get()
                 if message is not None:
                     hear(place, message)
                     continue
-                left -= 1
                 try:
-                    for last in futures[place].result():
+                    for last in futures.pop(place).result():
                         hear(place, last)
                 except Exception as error:  # whatever the work has raised, or Dask of a lost worker
                     why[place] = said(error)
@@ -84,7 +86,7 @@ class Dask:
             _stop(name).set()
             raise
         finally:
-            self._client.cancel(futures)
+            self._client.cancel(list(futures.values()))
             self._client.unsubscribe_topic(name)
         return why
 

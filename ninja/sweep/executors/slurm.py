@@ -4,9 +4,14 @@
 ``cpus_per_task`` and the like. Nodes need this package and a file system that they share.
 """
 
+import logging
+import os
 import shutil
+import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,12 +19,19 @@ from typing import Any, Self
 from ninja.errors import ConfigError
 from ninja.sweep.executors.base import Hear, Stack, Work, lost
 from ninja.sweep.executors.remote import missing, said, silent, train
+from ninja.sweep.jobs import Message
 
 SECONDS = 1.0
 """Between two looks at the queue."""
 
 FOLDER = ".submitit"
 """In the study's folder: what was submitted, and what its jobs have printed."""
+
+LOOKS = 3
+"""At the queue, in which a job was not there: it may just be on its way in, or out."""
+
+FAULT = "the work: "
+"""Before a fault that would come again."""
 
 WORKERS = 4
 """Stacks that are planned for at the same time, where nothing is said."""
@@ -47,6 +59,7 @@ class Slurm:
                 "hydra/launcher: packed_slurm needs Slurm's command sbatch, which is not here: "
                 "start the sweep on a node that submits, or use hydra/launcher=packed"
             )
+        logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns of every look at no sacct
         self._submitit: Any = submitit
         self._options, self._retries = dict(options), retries
         self.workers = workers or WORKERS
@@ -66,29 +79,45 @@ class Slurm:
         waiting = {
             place: executor.submit(train, work, stack, silent) for place, stack in enumerate(stacks)
         }
+        unseen: Counter[int] = Counter()
         try:
             while waiting:
                 time.sleep(SECONDS)
-                for place, job in [(p, j) for p, j in waiting.items() if j.done()]:
+                queued = _queued()
+                for place, job in list(waiting.items()):
+                    unseen[place] = 0 if job.job_id in queued else unseen[place] + 1
+                    if not job.done() and unseen[place] < LOOKS:
+                        continue
                     del waiting[place]
-                    try:
-                        for last in job.result():
-                            hear(place, last)
-                    except self._submitit.core.utils.UncompletedJobError as error:
-                        fault = f"Slurm's job {job.job_id} is {job.state}: {_first(error)}"
-                        if attempts[place] > self._retries:
-                            why[place] = lost(fault, attempts[place])
-                            continue
-                        attempts[place] += 1
-                        hear(place, {"do": "lost", "line": fault})
-                        waiting[place] = executor.submit(train, work, stacks[place], silent)
-                    except self._submitit.core.utils.FailedJobError as error:
-                        why[place] = _first(error)
+                    unseen[place] = 0
+                    fault = self._ended(job, partial(hear, place))
+                    if fault is None:
+                        continue
+                    if attempts[place] > self._retries or fault.startswith(FAULT):
+                        why[place] = lost(fault.removeprefix(FAULT), attempts[place])
+                        continue
+                    attempts[place] += 1
+                    hear(place, {"do": "lost", "line": fault})
+                    waiting[place] = executor.submit(train, work, stacks[place], silent)
         except KeyboardInterrupt:
             for job in waiting.values():
                 job.cancel()  # SIGTERM: it is saved between two steps
             raise
         return why
+
+    def _ended(self, job: Any, hear: Callable[[Message], None]) -> str | None:
+        """Hear the last words of a job that is over; why there are none."""
+        errors = self._submitit.core.utils
+        if not job.done():
+            return f"Slurm's job {job.job_id} is gone from the queue"
+        try:
+            for last in job.result():
+                hear(last)
+        except errors.FailedJobError as error:  # a fault of the work itself
+            return FAULT + _last(error)
+        except errors.UncompletedJobError:
+            return f"Slurm's job {job.job_id} has ended without a result ({job.state})"
+        return None
 
     def _parameters(self) -> dict[str, Any]:
         """By Slurm's own names, as submitit's Slurm executor wants them."""
@@ -108,5 +137,17 @@ class Slurm:
         """Nothing is left to end."""
 
 
-def _first(error: BaseException) -> str:
-    return said(error).partition(" job has produced")[0][:300]
+def _queued() -> set[str]:
+    """The user's jobs that wait or run: not every cluster has an accounting that could be asked."""
+    command = ["squeue", "--noheader", "--format=%i", "--user", str(os.getuid())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return set(done.stdout.split())
+
+
+def _last(error: BaseException) -> str:
+    """What the work has raised: the end of the traceback that stands between two dashed lines."""
+    _, _, trace = str(error).partition("Traceback")
+    lines = [line for line in trace.partition("\n---")[0].splitlines() if line]
+    while any(line.startswith(" ") for line in lines):
+        lines.pop(0)
+    return " ".join(lines) or said(error)
