@@ -6,7 +6,7 @@ SETUP := .venv/.setup
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify gradcheck mutants test test-full lint format bench sync clean
+.PHONY: help setup run verify gradcheck mutants test test-full test-engines lint format bench sync clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,13 @@ mutants: setup ## Every known mistake, and which check catches it
 	$(BIN)/python -m ninja mutants
 
 test: lint ## Style, types, layers and the fast tests
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not engines'
 
 test-full: setup ## The slow proofs
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+test-engines: setup ## Ray's and Slurm's proofs, with real clusters; tests/slurm.sh starts a Slurm
+	$(BIN)/python -m pytest -n 1 -m engines
 
 lint: setup ## Ruff, basedpyright (strict on ninja/), import-linter
 	$(BIN)/ruff check .
@@ -51,6 +54,7 @@ bench: setup ## The performance claims: ratios within one run
 	$(BIN)/python benchmarks/probe.py
 	$(BIN)/python benchmarks/tracker.py
 	$(BIN)/python benchmarks/lecture.py
+	$(BIN)/python benchmarks/sweep.py --share 6
 
 sync: setup ## Send W&B what it has missed of the runs in outputs
 	$(BIN)/python -m ninja sync

@@ -8,6 +8,7 @@ from hydra.core.utils import (
     JobReturn,
     JobStatus,
     configure_log,
+    env_override,
     run_job,
     setup_globals,
 )
@@ -45,7 +46,11 @@ class PackedLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Train all of them; one return each, in their order."""
+        """Train all of them; one return each, in their order.
+
+        Raises:
+            NinjaError: nothing can be trained, as the launcher's keys say it.
+        """
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         sweep = getattr(self.task, "sweep", None)
@@ -54,13 +59,20 @@ class PackedLauncher(Launcher):
                 self._run(overrides, initial_job_idx + place)
                 for place, overrides in enumerate(job_overrides)
             ]
+        from ninja.errors import ConfigError
         from ninja.sweep.compose import Composer
         from ninja.sweep.executors import executor
         from ninja.sweep.settings import Settings, check
 
         settings = Settings(**self.settings)
         check(settings)
-        with executor(settings) as workers:  # they load torch while the jobs are composed
+        if self.config.hydra.job.chdir:
+            raise ConfigError(
+                "hydra.job.chdir: runs that are trained side by side share one working directory, "
+                "leave it false, or use hydra/launcher=basic"
+            )
+        # the workers load torch while the jobs are composed
+        with env_override(self.config.hydra.job.env_set), executor(settings) as workers:
             self.composer = self.composer or Composer(self.context.config_loader, self.config)
             jobs = self.composer.jobs(job_overrides, initial_job_idx)
             return [_returned(ended) for ended in sweep(jobs, workers, settings)]

@@ -1,8 +1,7 @@
 """``hydra/sweeper=packed``: all jobs in one batch, presets that carry their sweep, paired keys."""
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
@@ -12,11 +11,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.ninja_packed import config as _config  # registers the names
 
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+    from ninja.sweep.compose import Composer
+
 __all__ = ["PackedSweeper"]
 del _config
 
 PRESETS = "experiment"
 """The group whose options carry sweeps of their own."""
+
+Carried = tuple[Mapping[str, Any], Sequence[Any]]
+"""What is swept, and which of it together."""
 
 
 class PackedSweeper(Sweeper):
@@ -49,35 +56,57 @@ class PackedSweeper(Sweeper):
         assert self.config is not None
         assert self.launcher is not None
         composer = Composer(self.hydra_context.config_loader, self.config)
-        if isinstance(self.launcher, PackedLauncher):
-            self.launcher.composer = composer
         jobs = self._jobs(arguments or self.bare, composer, bare=not arguments)
+        if isinstance(self.launcher, PackedLauncher) and hasattr(self.task, "sweep"):
+            self.launcher.composer = composer
+            return self.launcher.launch(jobs, initial_job_idx=0)
+        for number, job in enumerate(jobs):  # what cannot be composed, before the first is run
+            composer.composed(job, number)
         returns = self.launcher.launch(jobs, initial_job_idx=0)
         hear = getattr(self.task, "hear", None)
-        if hear is not None and not isinstance(self.launcher, PackedLauncher):
+        if hear is not None:
             hear(returns)
+        for one in returns:
+            _ = one.return_value  # raises what the job has raised
         return returns
 
-    def _jobs(self, arguments: list[str], composer: Any, bare: bool) -> list[list[str]]:
-        """The overrides of every job, preset by preset."""
+    def _jobs(self, arguments: list[str], composer: "Composer", bare: bool) -> list[list[str]]:
+        """The overrides of every job; what a preset carries is for its own jobs."""
         from ninja.sweep import expand
 
-        overrides = composer.parse(arguments)
-        presets = expand.axes(overrides).get(PRESETS, [])
-        if len(presets) < 2 and not bare:
-            own = [f"{key}={value}" for key, value in self.params.items()]
-            found = expand.axes(composer.parse([*own, *arguments]))
-            return list(expand.jobs(found, self.zip))
-        fixed = [one.input_line for one in overrides if not one.is_sweep_override()]
-        jobs: list[Iterator[list[str]]] = []
-        for preset in presets:
-            others = [one for one in fixed if not one.startswith(f"{PRESETS}=")]
-            sweeper = composer.load([*others, preset]).hydra.sweeper
-            own = [f"{key}={value}" for key, value in (_plain(sweeper.params) or {}).items()]
-            mine = [preset if one.startswith(f"{PRESETS}=") else one for one in arguments]
-            found = expand.axes(composer.parse([*own, *mine]))
-            jobs.append(expand.jobs(found, [*_plain(sweeper.zip), *self.zip]))
-        return list(chain.from_iterable(jobs))
+        def expanded(carried: Carried, given: "Sequence[Override]") -> list[list[str]]:
+            own = composer.parse([f"{key}={value}" for key, value in carried[0].items()])
+            return list(expand.jobs(expand.axes(expand.replaced(own, given)), carried[1]))
+
+        given = composer.parse(arguments)
+        presets = [one for one in given if one.key_or_group == PRESETS]
+        if not presets or not (bare or presets[-1].is_sweep_override()):  # Hydra has composed it
+            return expanded((self.params, self.zip), given)
+        (options,) = expand.axes(presets[-1:]).values()
+        carried = [self._carried(option, given, composer) for option in options]
+        if all(one == carried[0] for one in carried):
+            return expanded(carried[0], given)
+        jobs: list[list[str]] = []
+        for option, own in zip(options, carried, strict=True):
+            chosen = composer.parse([option])
+            others = [one if one.key_or_group != PRESETS else chosen[0] for one in given]
+            jobs += expanded(own, others)
+        return jobs
+
+    def _carried(self, option: str, given: "Sequence[Override]", composer: "Composer") -> Carried:
+        """By a preset, which Hydra has not composed: it was swept."""
+        from ninja.sweep.compose import COMPOSING
+
+        fixed = [
+            one.input_line or ""
+            for one in given
+            if one.key_or_group != PRESETS and not one.is_sweep_override()
+        ]
+        try:
+            sweeper = composer.load([*fixed, option]).hydra.sweeper
+        except COMPOSING:  # which its jobs will say of themselves
+            return self.params, self.zip
+        return _plain(sweeper.params) or {}, _plain(sweeper.zip)
 
 
 def _plain(node: Any) -> Any:

@@ -2,16 +2,15 @@
 
 Hydra takes 75 ms to compose a job. Most jobs of a sweep differ in plain values only, which need no
 new composition: they are set in a copy of what was composed. Whatever is not plain (``+key``,
-``~key``, dictionaries, interpolations, Hydra's own keys) is left to Hydra.
+``~key``, dictionaries, interpolations, Hydra's own keys, a key that comes twice) is left to Hydra.
 """
 
 import copy
 import os
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
-from operator import not_
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,17 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ninja import faults, runs
 from ninja.checks import check_run
 from ninja.config import RunConfig
-from ninja.errors import NinjaError
+from ninja.errors import ConfigError, NinjaError, unknown_key
 from ninja.schema import config_of
 from ninja.sweep.jobs import HydraFiles, Invalid, Job
 
-_WHOLE = re.compile(r"([A-Za-z_][A-Za-z_.]*=)([1-9][0-9]{0,17}|0)")
+COMPOSING = (NinjaError, HydraException, OmegaConfBaseException, YAMLError, OSError)
+"""What is raised of a job that cannot be composed."""
 
 FOLDER, SUBDIR = "${study_folder:}", "${run_id:}"
 """Where a run lies unless ``hydra.sweep`` says something else."""
@@ -68,8 +69,8 @@ class Composer:
         self._loader, self._master = loader, master
         self._parser = OverridesParser.create(config_loader=loader)
         self._parsed: dict[str, Override] = {}
-        self._simple: dict[str, bool] = {}
-        self._bases: dict[tuple[str, ...], Composed] = {}
+        self._groups: dict[str, bool] = {}
+        self._bases: dict[tuple[str, ...], Composed | Exception] = {}
 
     def jobs(self, overrides: Sequence[Sequence[str]], first: int = 0) -> list[Job | Invalid]:
         """A job for each list of overrides, or what is wrong with it.
@@ -84,11 +85,11 @@ class Composer:
         """One of them."""
         try:
             composed = self.composed(overrides, number)
-            config = config_of(RunConfig, _resolved(composed.task))
+            config = config_of(RunConfig, self._resolved(composed))
             check_run(config)
             folder = runs.folder(config)
-            files = _files(composed, folder)
-        except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
+            files = self._files(composed, folder)
+        except COMPOSING as error:
             return Invalid(number, tuple(overrides), faults.line(error))
         except ValueError as error:  # which Hydra raises for a group that is given no name
             if not faults.is_no_name(error):
@@ -100,18 +101,20 @@ class Composer:
         """What Hydra composes for a job, with all that its launchers add but the output folder.
 
         Raises:
+            ConfigError: there is no such key.
             HydraException: a key, a group or a value that it refuses.
             OmegaConfBaseException: the same.
         """
         parsed = self.parse(overrides)
-        simple = [self._simple[one] for one in overrides]
-        base = self._base(tuple(compress(overrides, map(not_, simple))))
-        values = list(compress(parsed, simple))
-        if not all(_fits(base.task, one) for one in values):
-            base, values = self._base(tuple(overrides)), []
+        setting = [one for one in parsed if not self._chooses(one)]
+        simple = [] if _overlap(setting) else [one for one in setting if _is_simple(one)]
+        others = [one for one in parsed if not any(one is another for another in simple)]
+        base = self._base(tuple(one.input_line or "" for one in others))
+        if not all(_fits(base.task, one) for one in simple):
+            base, simple = Composed.of(self.load(overrides)), []
         task = copy.deepcopy(base.task)
-        for one in values:
-            *path, name = one.key_or_group.split(".")
+        for one in simple:
+            *path, name = _path(one)
             node = task
             for key in path:
                 node = node[key]
@@ -124,39 +127,96 @@ class Composer:
         return self._loader.load_sweep_config(self._master, list(overrides))
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
-        """Overrides as Hydra reads them."""
-        return [self._parse(one) for one in overrides]
+        """Overrides as Hydra reads them, each of them once."""
+        for one in overrides:
+            if one not in self._parsed:
+                (self._parsed[one],) = self._parser.parse_overrides([one])
+        return [self._parsed[one] for one in overrides]
 
     def _base(self, overrides: tuple[str, ...]) -> Composed:
+        """Composed once, or refused once: the rest of a sweep need not ask again."""
         if overrides not in self._bases:
-            self._bases[overrides] = Composed.of(self.load(overrides))
-        return self._bases[overrides]
+            try:
+                self._bases[overrides] = Composed.of(self.load(overrides))
+            except (*COMPOSING, ValueError) as error:
+                self._bases[overrides] = error
+        found = self._bases[overrides]
+        if isinstance(found, Exception):
+            raise found.with_traceback(None)
+        return found
 
-    def _parse(self, override: str) -> Override:
-        """Each is read once: Hydra takes five milliseconds, and ten more to look for its group."""
-        if override in self._parsed:
-            return self._parsed[override]
-        whole = _WHOLE.fullmatch(override)  # a thousand seeds differ in nothing else
-        if whole and whole[1] in self._parsed:
-            like = self._parsed[whole[1]]
-            parsed = replace(like, _value=int(whole[2]), input_line=override)
-            self._simple[override] = self._simple[whole[1]]
-        else:
-            (parsed,) = self._parser.parse_overrides([override])
-            self._simple[override] = self._is_simple(parsed)
-            if whole:
-                self._parsed[whole[1]], self._simple[whole[1]] = parsed, self._simple[override]
-        self._parsed[override] = parsed
-        return parsed
-
-    def _is_simple(self, override: Override) -> bool:
-        """Whether it sets a value and does nothing else."""
+    def _chooses(self, override: Override) -> bool:
+        """Whether it chooses an option of a group, and sets no value."""
         key = override.key_or_group
-        if override.type is not OverrideType.CHANGE or override.is_hydra_override():
-            return False
-        if override.package is not None or override.is_sweep_override():
-            return False
-        return _is_plain(override.value()) and not self._loader.get_group_options(key)
+        if key not in self._groups:  # Hydra takes five milliseconds to look for it
+            hydra = self._master.hydra
+            typed: Any = OmegaConf.to_container(hydra.overrides.hydra)  # as they are written
+            found = self._loader.get_group_options(key, None, hydra.job.config_name, typed)
+            self._groups[key] = bool(found)
+        return self._groups[key] and not isinstance(override.value(), dict)
+
+    def _resolved(self, composed: Composed) -> dict[str, Any]:
+        """The job's own keys with the values that its interpolations stand for."""
+        if not _interpolates(composed.task):
+            return composed.task
+        task = OmegaConf.create(composed.task)
+        with self._resolving(task, composed):
+            found: Any = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
+        return found
+
+    def _files(self, composed: Composed, run: Path) -> HydraFiles:
+        """What goes into the job's ``.hydra``, and where: beside the run, or as asked for."""
+        task, hydra = composed.task, composed.hydra
+        output = run
+        if (hydra["sweep"]["dir"], hydra["sweep"]["subdir"]) != (FOLDER, SUBDIR):
+            config = OmegaConf.create({**task, "hydra": hydra})
+            with self._resolving(config, composed):
+                output = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
+        folder = Path(os.path.abspath(output))
+        runtime = {**hydra["runtime"], "output_dir": str(folder)}
+        subdir = hydra["output_subdir"]
+        return HydraFiles(
+            None if subdir is None else folder / subdir,
+            task,
+            {**hydra, "runtime": runtime},
+            hydra["overrides"]["task"],
+        )
+
+    @contextmanager
+    def _resolving(self, config: DictConfig, composed: Composed) -> Generator[None]:
+        """``${hydra:…}`` is this job's, and ``${now:…}`` the same for all of them."""
+        there = HydraConfig.instance()
+        before = there.cfg
+        whole = OmegaConf.create({**composed.task, "hydra": composed.hydra})
+        there.cfg = whole  # pyright: ignore[reportAttributeAccessIssue]
+        OmegaConf.copy_cache(self._master, config)
+        try:
+            yield
+        finally:
+            OmegaConf.copy_cache(config, self._master)
+            there.cfg = before
+
+
+def _is_simple(override: Override) -> bool:
+    """Whether it gives a key that is there a value that means itself, and does nothing else."""
+    return (
+        override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)
+        and override.package is None
+        and not override.is_hydra_override()
+        and not override.is_sweep_override()
+        and _is_plain(override.value())
+    )
+
+
+def _path(override: Override) -> list[str]:
+    """From the root to the key."""
+    return override.key_or_group.split(".")
+
+
+def _overlap(overrides: Sequence[Override]) -> bool:
+    """Whether one of the keys lies within another, or comes twice: their order matters then."""
+    paths = sorted(map(_path, overrides))
+    return any(after[: len(path)] == path for path, after in pairwise(paths))
 
 
 def _is_plain(value: Any) -> bool:
@@ -169,21 +229,22 @@ def _is_plain(value: Any) -> bool:
 
 
 def _fits(task: Mapping[str, Any], override: Override) -> bool:
-    """Whether there is such a key, which holds no group of keys."""
+    """Whether there is such a key, which holds no group of keys.
+
+    Raises:
+        ConfigError: there is none, nor in any other configuration.
+    """
     node: Any = task
-    for key in override.key_or_group.split("."):
-        if not isinstance(node, dict) or key not in node:
+    for key in _path(override):
+        if not isinstance(node, dict):
+            return False
+        if key not in node:
+            known = list(faults.keys())
+            if override.type is OverrideType.CHANGE and override.key_or_group not in known:
+                raise ConfigError(unknown_key(override.key_or_group, known))
             return False
         node = node[key]
     return not isinstance(node, dict)
-
-
-def _resolved(task: dict[str, Any]) -> dict[str, Any]:
-    """With the values that its interpolations stand for."""
-    if not _interpolates(task):
-        return task
-    found: Any = OmegaConf.to_container(OmegaConf.create(task), resolve=True)
-    return found
 
 
 def _interpolates(node: Any) -> bool:
@@ -191,7 +252,7 @@ def _interpolates(node: Any) -> bool:
         return any(map(_interpolates, node.values()))
     if isinstance(node, list):
         return any(map(_interpolates, node))
-    return isinstance(node, str) and "${" in node
+    return isinstance(node, str) and ("${" in node or node == "???")
 
 
 def _hydra(base: Mapping[str, Any], parsed: Sequence[Override], number: int) -> dict[str, Any]:
@@ -209,34 +270,3 @@ def _hydra(base: Mapping[str, Any], parsed: Sequence[Override], number: int) -> 
         "job": {**base["job"], "id": str(number), "num": number, "override_dirname": dirname},
         "overrides": {**base["overrides"], "task": own},
     }
-
-
-def _files(composed: Composed, run: Path) -> HydraFiles:
-    """What goes into the job's ``.hydra``, and where that is: beside the run, or as asked for."""
-    task, hydra = composed.task, composed.hydra
-    sweep = hydra["sweep"]
-    if (sweep["dir"], sweep["subdir"]) == (FOLDER, SUBDIR):
-        output = run
-    else:
-        output = _output(OmegaConf.create({**task, "hydra": hydra}))
-    folder = Path(os.path.abspath(output))
-    runtime = {**hydra["runtime"], "output_dir": str(folder)}
-    subdir = hydra["output_subdir"]
-    return HydraFiles(
-        None if subdir is None else folder / subdir,
-        task,
-        {**hydra, "runtime": runtime},
-        hydra["overrides"]["task"],
-    )
-
-
-def _output(config: DictConfig) -> Path:
-    """The folder that ``hydra.sweep`` names, which may ask for anything of the configuration."""
-    there = HydraConfig.instance()
-    before = there.cfg
-    there.cfg = config  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        sweep = config.hydra.sweep
-        return Path(str(sweep.dir), str(sweep.subdir))
-    finally:
-        there.cfg = before

@@ -20,7 +20,7 @@ def axes(overrides: Sequence[Override]) -> Axes:
         overrides: of the preset and of the command line, parsed.
 
     Raises:
-        ConfigError: an interval, which has no end of values.
+        ConfigError: an interval, which has no end of values, or a sweep over none.
     """
     found: Axes = {}
     for override in overrides:
@@ -28,13 +28,36 @@ def axes(overrides: Sequence[Override]) -> Axes:
         if not override.is_sweep_override():
             found[key] = [f"{key}={override.get_value_element_as_str()}"]
         elif override.is_discrete_sweep():
-            found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            try:
+                found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            except ValueError as error:  # a range whose step is 0
+                raise ConfigError(f"{override.input_line}: {error}") from None
+            if not found[key]:
+                raise ConfigError(f"{override.input_line}: no value to try, give one or more")
         else:
             raise ConfigError(
                 f"{override.input_line}: an interval has no list of values, give choice(…) or "
                 "range(…), or a sweeper that searches, such as hydra/sweeper=optuna"
             )
     return found
+
+
+def replaced(own: Sequence[Override], given: Sequence[Override]) -> list[Override]:
+    """What a preset carries, without what was typed, and then that.
+
+    A key that is typed in the same way, without ``++`` or ``~``, keeps its place: see `axes`.
+
+    Args:
+        own: of the preset.
+        given: on the command line.
+    """
+    typed = {(one.key_or_group, one.package): one.get_key_element() for one in given}
+
+    def stays(one: Override) -> bool:
+        key = one.get_key_element()
+        return typed.get((one.key_or_group, one.package), key) == key
+
+    return [*filter(stays, own), *given]
 
 
 def jobs(found: Axes, paired: Sequence[Sequence[str]] = ()) -> Iterator[list[str]]:
@@ -59,6 +82,11 @@ def _groups(found: Axes, paired: Sequence[Sequence[str]]) -> list[list[tuple[str
     """What varies by itself: a key, or a group of keys."""
     member: dict[str, int] = {}
     for number, keys in enumerate(paired):
+        if isinstance(keys, str):
+            raise ConfigError(
+                f"hydra.sweeper.zip: {keys} is no list of keys, give a list of lists, such as "
+                "[[init.gain,optimizer.lr]]"
+            )
         if len(keys) < 2:
             raise ConfigError(f"hydra.sweeper.zip: {list(keys)} has one key, give two or more")
         for key in keys:

@@ -1,16 +1,24 @@
 """Composed once and merged: the same as Hydra composes every job by itself."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.callbacks import Callbacks
 from hydra.core.config_loader import ConfigLoader
-from hypothesis import HealthCheck, given, settings
+from hydra.core.utils import JobStatus, run_job, setup_globals
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from ninja import runs
+from ninja import runs, task
+from ninja.config import RunConfig
+from ninja.schema import config_of
+from ninja.sweep import hydra_files
 from ninja.sweep.compose import Composed, Composer
 from ninja.sweep.jobs import Invalid, Job
 from tests.sweep.composing import composing, loading
@@ -42,28 +50,119 @@ def by_hydra(
     return Composed.of(config)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.fixture(scope="module")
+def loaded() -> tuple[ConfigLoader, DictConfig]:
+    with loading() as found:
+        return found
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
 @given(
     st.lists(st.sampled_from(VALUES), max_size=5, unique_by=lambda one: one.partition("=")[0]),
     st.lists(st.sampled_from(OTHERS), max_size=2, unique_by=lambda one: one.partition("=")[0]),
     st.randoms(use_true_random=False),
     st.integers(0, 99),
 )
-def test_the_same_as_hydra(values: list[str], others: list[str], random: Any, number: int) -> None:
+def test_the_same_as_hydra(
+    loaded: tuple[ConfigLoader, DictConfig],
+    values: list[str],
+    others: list[str],
+    random: Any,
+    number: int,
+) -> None:
     overrides = [*values, *others]
     random.shuffle(overrides)
+    composer = Composer(*loaded)
+    composer.composed(["seed=3", "steps=4"], 0)  # what is kept must not shine through
+    try:
+        expected = by_hydra(*loaded, overrides, number)
+    except HydraException as error:
+        with pytest.raises(type(error)):
+            composer.composed(overrides, number)
+        return
+    assert composer.composed(overrides, number) == expected
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["optimizer.lr=0.3", "++optimizer.lr=0.5"],
+        ["++optimizer.lr=0.5", "optimizer.lr=0.3"],
+        ["optimizer.lr=0.3", "optimizer={lr: 0.5}"],
+        ["optimizer.betas=[0.5,0.6]", "optimizer.betas.0=0.7"],
+        ["optimizer.lr=0.3", "optimizer=adamw"],
+        ["init.gain=2", "experiment=lecture_deep"],
+    ],
+)
+def test_the_last_one_counts_where_it_does_for_hydra(overrides: list[str]) -> None:
     with loading() as (loader, master):
         composer = Composer(loader, master)
-        composer.composed(["seed=3", "steps=4"], 0)  # what is kept must not shine through
-        try:
-            expected: Any = by_hydra(loader, master, overrides, number)
-        except Exception as error:
-            with pytest.raises(type(error)):
-                composer.composed(overrides, number)
-            return
-        found = composer.composed(overrides, number)
-        assert found.task == expected.task
-        assert found.hydra == expected.hydra
+        for _ in range(2):
+            assert composer.composed(overrides, 3) == by_hydra(loader, master, overrides, 3)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=2", "init.gain=5/3", "norm=none", "wandb.tags=[a,'1']"],
+        ["experiment=gradient_health", "study='a b'", "++seed=4"],
+        ["hydra.sweep.subdir=${hydra.job.num}_${seed}", "seed=2", "wandb.group=${study}"],
+        ["wandb.group='job ${hydra:job.num}'", "hydra.sweep.dir=elsewhere"],
+    ],
+)
+def test_the_run_and_the_files_that_hydra_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str]
+) -> None:
+    """As `run_job` hands it to the task, byte for byte where it is written."""
+    monkeypatch.chdir(tmp_path)
+    made: list[RunConfig] = []
+    with loading() as (loader, master):
+        (job,) = Composer(loader, master).jobs([overrides], first=7)
+        config = loader.load_sweep_config(master, overrides)
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = 7
+        done = run_job(
+            lambda composed: made.append(config_of(RunConfig, task._plain(composed))),
+            config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=HydraContext(loader, Callbacks()),
+            configure_logging=False,
+        )
+    assert done.status is JobStatus.COMPLETED
+    assert isinstance(job, Job)
+    assert [job.config] == made
+    assert job.files.folder is not None
+    theirs = {path.name: path.read_bytes() for path in job.files.folder.iterdir()}
+    hydra_files.write(replace(job.files, folder=tmp_path / "ours"))
+    assert theirs == {path.name: path.read_bytes() for path in (tmp_path / "ours").iterdir()}
+
+
+def test_now_is_the_same_for_all_jobs() -> None:
+    setup_globals()
+    with composing("study=${now:%f}") as composer:
+        first, second = composer.jobs([["study=${now:%f}", f"seed={n}"] for n in (1, 2)])
+    assert isinstance(first, Job)
+    assert isinstance(second, Job)
+    assert first.config.study == second.config.study
+
+
+def test_hydra_is_not_asked_again_about_what_it_has_refused() -> None:
+    with composing() as composer:
+        for wrong in ("norm=bachnorm", "nrom.eps=0.1", "experiment=null"):
+            before = composer.loads
+            made = composer.jobs([[wrong, f"seed={n}"] for n in range(30)])
+            assert all(isinstance(one, Invalid) for one in made)
+            assert len({one.why for one in made if isinstance(one, Invalid)}) == 1
+            assert composer.loads <= before + 1
+        made = composer.jobs([[f"optimzer.lr={n / 7}"] for n in range(30)])
+        for one in made:
+            assert isinstance(one, Invalid)
+            assert one.why.startswith(
+                "optimzer.lr: there is no such key, did you mean optimizer.lr"
+            )
+        assert composer.loads <= 4
 
 
 def test_a_sweep_of_values_is_composed_once() -> None:
@@ -131,6 +230,8 @@ def test_interpolations_are_resolved() -> None:
         ("batch_size=1", "batch_size: 1 row has no variance"),
         ("data.path=/nowhere", "/nowhere"),
         ("model=3", "model"),
+        ("+steps=4", "steps"),
+        ("~steps=4", "steps"),
     ],
 )
 def test_one_invalid_job_stops_no_other(override: str, said: str) -> None:

@@ -1,6 +1,7 @@
 """What was typed becomes jobs: as Hydra's own sweeper has them, and keys that vary together."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -46,6 +47,13 @@ def test_the_command_line_replaces_what_a_preset_sweeps() -> None:
     ]
 
 
+def test_however_it_is_typed_there() -> None:
+    own = PARSER.parse_overrides(["norm=none,batchnorm", "seed=1,2", "steps=5"])
+    typed = PARSER.parse_overrides(["++seed=7", "~norm", "steps=6"])
+    made = list(expand.jobs(expand.axes(expand.replaced(own, typed))))
+    assert made == [["steps=6", "++seed=7", "~norm=null"]]
+
+
 def test_keys_that_vary_together() -> None:
     made = jobs("a=1,2", "x=5", "b=3,4", "c=7,8", paired=[["a", "b"]])
     assert made == [
@@ -77,10 +85,13 @@ def test_as_many_as_the_product_of_what_varies_by_itself(sizes: list[int], pairs
         (["a=1,2"], [["a", "b"]], "b is not swept; swept are: a"),
         (["a=1,2"], [["a"]], "has one key"),
         (["a=1,2", "b=1,2", "c=1,2"], [["a", "b"], ["b", "c"]], "b is there twice"),
+        (["a=1,2", "b=1,2"], ["a", "b"], "a is no list of keys, give a list of lists"),
+        (["seed=range(1,3,0)"], [], "seed=range(1,3,0): range() arg 3 must not be zero"),
+        (["seed=range(3,3)"], [], "seed=range(3,3): no value to try"),
         (["seed=interval(0,1)"], [], "seed=interval(0,1): an interval has no list of values"),
     ],
 )
-def test_what_cannot_be_expanded(overrides: list[str], paired: list[list[str]], said: str) -> None:
+def test_what_cannot_be_expanded(overrides: list[str], paired: list[Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         jobs(*overrides, paired=paired)
     assert said in str(caught.value)

@@ -39,7 +39,14 @@ def test_the_same_as_omegaconf(value: object) -> None:
     assert yaml.safe_load(hydra_files.dump(whole)) == yaml.safe_load(expected)
 
 
-@pytest.mark.parametrize("overrides", [["seed=1", "study='no'"], ["experiment=gradient_health"]])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=1", "study='no'"],
+        ["experiment=gradient_health"],
+        ["wandb.group='1e3'", "study='größe'", "wandb.tags=['1_0','# x',' y']"],
+    ],
+)
 def test_the_same_as_hydra(tmp_path: Path, overrides: list[str]) -> None:
     with composing() as composer:
         (job,) = composer.jobs([[*overrides, f"output={tmp_path}"]])

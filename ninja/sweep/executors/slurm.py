@@ -27,6 +27,9 @@ SECONDS = 1.0
 FOLDER = ".submitit"
 """In the study's folder: what was submitted, and what its jobs have printed."""
 
+MINUTES = 240
+"""That a job may take, where nothing is said; submitit's own five end most stacks."""
+
 LOOKS = 3
 """At the queue, in which a job was not there: it may just be on its way in, or out."""
 
@@ -71,7 +74,9 @@ class Slurm:
         folder = Path(stacks[0][0].folder).parent / FOLDER
         executor = self._submitit.SlurmExecutor(folder=folder, max_num_timeout=self._retries)
         try:
-            executor.update_parameters(**{"job_name": "ninja", **self._parameters()})
+            executor.update_parameters(
+                **{"job_name": "ninja", "time": MINUTES, **self._parameters()}
+            )
         except (TypeError, ValueError) as error:
             raise ConfigError(f"hydra.launcher.slurm: {said(error)}") from None
         attempts = [1] * len(stacks)
