@@ -33,7 +33,7 @@ def line(error: BaseException, folder: Path | None = None) -> str:
         return f"{shown}: {error.strerror}{advice}"
     said = str(error)
     unknown = re.search(r"Could not override '([^']+)'", said)
-    if unknown and unknown[1] not in (known := set(keys())):
+    if unknown and unknown[1] not in (known := list(keys())):
         return unknown_key(unknown[1], known)
     if unknown := re.search(r"Could not find '([^']+)/([^'/]*)'", said):
         there = re.search(r"Available options in '[^']+':\s+(.*?)\s*(Config search|$)", said, re.S)

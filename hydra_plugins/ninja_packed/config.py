@@ -11,14 +11,14 @@ SWEEPER = "hydra_plugins.ninja_packed.sweeper.PackedSweeper"
 
 @dataclass
 class LauncherConf:
-    """See `ninja.sweep.settings.Settings`. Hydra reads types, so there are no literals here."""
+    """See `ninja.sweep.settings.Settings`, which says of a wrong type what would be right."""
 
     _target_: str = LAUNCHER
-    executor: str = "local"
-    workers: int | None = None
-    stack: int | None = None
-    retries: int = 2
-    address: str | None = None
+    executor: Any = "local"
+    workers: Any = None
+    stack: Any = None
+    retries: Any = 2
+    address: Any = None
     slurm: dict[str, Any] = field(default_factory=dict)
 
 

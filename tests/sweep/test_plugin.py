@@ -195,6 +195,12 @@ def test_runs_side_by_side_have_no_working_directory_of_their_own() -> None:
         swept("hydra.job.chdir=true", "seed=1,2")
 
 
+@pytest.mark.parametrize("key", ["workers", "stack", "retries"])
+def test_a_launchers_key_of_another_type(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{key}: 'two' is not of type int"):
+        swept(f"hydra.launcher.{key}=two", "seed=1,2")
+
+
 def failing(_: Any) -> None:
     raise ZeroDivisionError
 
