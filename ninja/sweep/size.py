@@ -57,6 +57,6 @@ def runs_in_a_stack(config: RunConfig, cache: int) -> int:
 
     Args:
         config: of one of them.
-        cache: bytes that a worker has for itself.
+        cache: bytes of it; that workers share it costs less than smaller stacks would.
     """
     return max(1, min(MOST, cache // bytes_of(config)))

@@ -73,7 +73,7 @@ def _ends(
         mirror.ended(folder)
     if not runs:
         return ends
-    cache = cache_size() // workers.workers
+    cache = cache_size()
 
     def most(config: RunConfig) -> int:
         return settings.stack or runs_in_a_stack(config, cache)
