@@ -191,7 +191,8 @@ def _tell(
         console.print()
     counts = Counter(one.status for one in ended)
     said = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    print(f"{said}  ({len(ended):,} jobs, {seconds:.1f} s)")
+    jobs = f"{len(ended):,} job{'' if len(ended) == 1 else 's'}"
+    print(f"{said}  ({jobs}, {seconds:.1f} s)")
     losses = [one for one in ended if one.validation is not None]
     if losses:
         best = min(losses, key=lambda one: one.validation or 0.0)
