@@ -210,6 +210,28 @@ def test_bad_input(base: list[str], override: str, said: str) -> None:
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("launcher", ["packed", "packed_inline"])
+def test_a_signal_is_a_clean_stop(tmp_path: Path, base: list[str], launcher: str) -> None:
+    """The workers save what they are at, and the same command goes on from there."""
+    args = [*base, "steps=3000", "checkpoint.every=0", "seed=1,2,3", f"hydra/launcher={launcher}"]
+    sweep = subprocess.Popen(
+        [sys.executable, str(RUN), "-m", *args], stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 60
+    while not list(study(tmp_path).glob("*/metrics.jsonl")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    time.sleep(0.3)
+    sweep.send_signal(signal.SIGINT)
+    _, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 128 + signal.SIGINT
+    assert err == "ninja: interrupted; the same command goes on\n"
+    assert not list(study(tmp_path).glob("*/result.json"))
+    assert len(list(study(tmp_path).glob("*/checkpoint.pt"))) == 3
+    assert typed(*args).returncode == 0
+    assert_as_alone(folders(tmp_path), tmp_path / "alone")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local", "packed_dask"])
 def test_every_launcher_trains_the_same(tmp_path: Path, base: list[str], launcher: str) -> None:
