@@ -45,8 +45,8 @@ from ninja.rules.activations import Activation
 SATURATED = 0.97
 """The lecture's bound: a tanh beyond it counts as saturated."""
 
-STEEPEST: dict[type[Rule], float] = {Tanh: 1.0, Sigmoid: 0.25}
-"""The largest slope of the activations that saturate: it lies at 0."""
+SATURATE = (Tanh, Sigmoid)
+"""Activations that are flat at both ends."""
 
 
 class Layers:
@@ -69,7 +69,7 @@ class Layers:
             if "y" in deltas.get(node.name, {}) and deltas[node.name]["y"].dim() > self.lead
         ]
         self.units = [node.name for node in nodes]
-        self.gates = [node for node in nodes if type(node.rule) in STEEPEST]
+        self.gates = [node for node in nodes if isinstance(node.rule, SATURATE)]
         self.reached = [node for node in nodes if node.inputs[0] in self.outputs]
         self.cells = self._cells()
         # where each is found among all that is measured

@@ -122,6 +122,6 @@ def last_row(result: Mapping[str, Any]) -> dict[str, float]:
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's page and the table of runs show of its end."""
-    kept = ("status", "steps", "seconds", "verdict", "evidence", "diverged")
+    kept = ("status", "steps", "seconds", "verdict", "findings", "evidence", "diverged")
     found = {key: result[key] for key in kept if result.get(key) is not None}
     return found | {f"final/{split}": loss for split, loss in result["losses"].items()}
