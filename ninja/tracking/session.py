@@ -164,7 +164,8 @@ class Session:
 def _findings(result: Mapping[str, Any]) -> "wandb.Table":
     import wandb
 
-    return wandb.Table(columns=[*metrics.FINDING], data=metrics.findings(result))
+    rows = metrics.findings(result)
+    return wandb.Table(columns=list(metrics.FINDING), data=[*rows])
 
 
 def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":
