@@ -11,9 +11,7 @@ from scipy.special import erf, expit, ndtr  # pyright: ignore[reportMissingTypeS
 from ninja.errors import TheoryError, nearest
 from ninja.theory.quadrature import Array, Function, panels
 
-SCALES = tuple(sign * 2.0**power for sign in (-1, 1) for power in range(-4, 8))
-"""Edges that every activation gets, besides 0: what happens near 1 is seen from any variance."""
-
+_COARSE = np.array(sorted({0.0, *(sign * 2.0**k for sign in (-1, 1) for k in range(-4, 8))}))
 _NARROW, _MOST = 1e-7, 4000
 
 
@@ -25,7 +23,7 @@ class Activation:
         name: for messages.
         function: φ, from an array to an array of its shape.
         slope: φ′, the same.
-        edges: ascending; between two neighbours both are smooth.
+        edges: where either has a kink, or needs a panel's end.
         bounds: least and greatest value, of one that saturates.
         least: a variance that stands for 0 in a mean of slopes: at 0 itself a kink has no sides.
     """
@@ -33,7 +31,7 @@ class Activation:
     name: str
     function: Function
     slope: Function
-    edges: tuple[float, ...]
+    edges: tuple[float, ...] = ()
     bounds: tuple[float, float] | None = None
     least: float = 1e-20
 
@@ -44,16 +42,6 @@ class Activation:
 
 
 ActivationLike = Activation | str | Callable[[Array], Any]
-
-
-def _made(
-    name: str,
-    function: Function,
-    slope: Function,
-    kinks: tuple[float, ...] = (),
-    bounds: tuple[float, float] | None = None,
-) -> Activation:
-    return Activation(name, function, slope, tuple(sorted({0.0, *SCALES, *kinks})), bounds)
 
 
 def _tanh_slope(x: Array) -> Array:
@@ -82,7 +70,7 @@ def _elu_slope(x: Array) -> Array:
 
 
 def _erf_slope(x: Array) -> Array:
-    return np.exp(-(x**2)) * (2 / math.sqrt(math.pi))
+    return np.exp(-x * x) * (2 / math.sqrt(math.pi))
 
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -99,16 +87,16 @@ def _selu_slope(x: Array) -> Array:
 NAMED: dict[str, Activation] = {
     made.name: made
     for made in (
-        _made("identity", lambda x: x, np.ones_like),
-        _made("tanh", np.tanh, _tanh_slope, bounds=(-1.0, 1.0)),
-        _made("sigmoid", expit, lambda x: expit(x) * expit(-x), bounds=(0.0, 1.0)),
-        _made("relu", lambda x: np.maximum(x, 0), lambda x: (x > 0) * 1.0),
-        _made("leaky_relu", _leaky, lambda x: np.where(x > 0, 1.0, 0.01)),
-        _made("gelu", lambda x: x * ndtr(x), _gelu_slope),
-        _made("silu", lambda x: x * expit(x), _silu_slope),
-        _made("elu", _elu, _elu_slope),
-        _made("selu", _selu, _selu_slope),
-        _made("erf", erf, _erf_slope, bounds=(-1.0, 1.0)),
+        Activation("identity", lambda x: x, np.ones_like),
+        Activation("tanh", np.tanh, _tanh_slope, bounds=(-1.0, 1.0)),
+        Activation("sigmoid", expit, lambda x: expit(x) * expit(-x), bounds=(0.0, 1.0)),
+        Activation("relu", lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1.0, 0.0), (0.0,)),
+        Activation("leaky_relu", _leaky, lambda x: np.where(x > 0, 1.0, 0.01), (0.0,)),
+        Activation("gelu", lambda x: x * ndtr(x), _gelu_slope),
+        Activation("silu", lambda x: x * expit(x), _silu_slope),
+        Activation("elu", _elu, _elu_slope, (0.0,)),
+        Activation("selu", _selu, _selu_slope, (0.0,)),
+        Activation("erf", erf, _erf_slope, bounds=(-1.0, 1.0)),
     )
 }
 """As torch has them by default. SELU's constants: Klambauer et al. 2017, equation 14."""
@@ -174,8 +162,7 @@ def _differences(function: Function) -> Function:
 
 def _smooth_between(name: str, function: Function, slope: Function) -> tuple[float, ...]:
     """Panels fine enough for φ and for φ′, wherever their kinks are."""
-    edges = np.array([0.0, *SCALES])
-    edges.sort()
+    edges = _COARSE
     for one in (function, slope):
         edges = _refined(name, one, edges)
     if (np.abs(function(edges + 2e-7) - function(edges - 2e-7)) > 1e-3).any():

@@ -95,7 +95,7 @@ def fixed_point(
     while _LEAST < here < _MOST:
         there = here * ratio
         if (excess(there) > 0) != (first > 0):
-            return _root(excess, min(here, there), max(here, there))
+            return root(excess, min(here, there), max(here, there))
         here = there
     if first < 0:
         return 0.0
@@ -105,7 +105,8 @@ def fixed_point(
     )
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
+def root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function that changes sign between low and high is zero."""
     return float(brentq(function, low, high, xtol=1e-300, rtol=1e-13))  # pyright: ignore
 
 
@@ -137,9 +138,10 @@ def depth_scale(chi: float) -> float:
     """
     if not chi >= 0:
         raise TheoryError(f"chi: {chi!r} is no factor, give a number from 0 on")
-    if chi in (0.0, 1.0):
-        return 0.0 if chi == 0 else math.inf
-    return -1 / math.log(chi)
+    if chi == 0:
+        return 0.0
+    log = math.log(chi)
+    return math.inf if abs(log) < 1e-12 else -1 / log
 
 
 def critical_weight_variance(bias_variance: float, phi: ActivationLike) -> float:
@@ -166,7 +168,7 @@ def critical_weight_variance(bias_variance: float, phi: ActivationLike) -> float
     values = [excess(float(q)) for q in grid]
     for below, above, left, right in zip(grid, grid[1:], values, values[1:], strict=False):
         if left < 0 <= right:
-            q = _root(excess, float(below), float(above))
+            q = root(excess, float(below), float(above))
             weight_variance = 1 / mean_square_slope(q, made)
             if abs(length_slope(q, weight_variance, bias_variance, made)) <= 1:
                 return weight_variance

@@ -19,7 +19,12 @@ TAIL = 9.0
 NODES, WEIGHTS = (
     np.asarray(part, dtype=np.float64) for part in np.polynomial.legendre.leggauss(12)
 )
-_DENSITY = np.arange(-TAIL, TAIL + 0.5, 0.5)
+_DENSITY = np.arange(-TAIL, TAIL + 1)
+
+
+def as_array(numbers: ArrayLike) -> Array:
+    """In float64."""
+    return np.asarray(numbers, dtype=np.float64)
 
 
 def panels(edges: Array) -> tuple[Array, Array]:
@@ -49,10 +54,13 @@ def gaussian(mean: ArrayLike, std: float, edges: ArrayLike = ()) -> tuple[Array,
         Points and weights, (..., P) each.
     """
     centre = np.asarray(mean, dtype=np.float64)[..., None]
-    inner = np.clip((np.asarray(edges, dtype=np.float64) - centre) / std, -TAIL, TAIL)
+    # most functions of x change over about 1, wherever the Gaussian is wider than that
+    powers = 2.0 ** np.arange(-1, np.log2(TAIL * std)) if std > 1 else np.empty(0)
+    cuts = np.concatenate([as_array(edges), -powers, [0.0], powers])
+    inner = np.clip((cuts - centre) / std, -TAIL, TAIL)
     density = np.broadcast_to(_DENSITY, (*inner.shape[:-1], len(_DENSITY)))
     z, weights = panels(np.sort(np.concatenate([inner, density], axis=-1), axis=-1))
-    return centre + std * z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return centre + std * z, weights * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
 
 
 def expectation(function: Function, variance: float, edges: ArrayLike = ()) -> float:
