@@ -31,6 +31,9 @@ State = Literal["inside", "outside", "unknown", "does not apply"]
 TAIL = 5
 """Looks whose median stands for the end of a run: one batch is a whim."""
 
+UNDERFLOW = 20.0
+"""Mean loss, in nats, beyond which that of one example may be over 103, a probability of 0."""
+
 GATED = ("tanh", "sigmoid")
 """Activations that close at both ends."""
 
@@ -233,12 +236,14 @@ def _middle(values: Mapping[str, float], key: Callable[[str], float]) -> str:
 def gaps(history: History) -> Numbers:
     """The gap of every row, (rows,): of one that looked wrong, measured once more in float64.
 
-    Where everything is broken there is nothing to be said of how two engines differ.
+    Where everything is broken there is nothing to be said of how two engines differ. Nor is there
+    where the loss is so large that a probability may be 0: what is pulled back step by step through
+    its logarithm is then 0/0, though the closed form is right.
     """
     of = history.scalars
     sound = np.isfinite(of["loss"]) & ~np.isinf(of["grad_norm"])
     exact = np.where(np.isnan(of["gap_float64"]), of["gap"], of["gap_float64"])
-    return np.where(sound, exact, np.nan)
+    return np.where(sound & (np.isfinite(exact) | (of["loss"] < UNDERFLOW)), exact, np.nan)
 
 
 def _gap(history: History) -> Evidence:

@@ -52,6 +52,8 @@ HEIGHT = Range(-math.inf, 2, above="exploding")
 """log10 of the RMS of the last activation, before the first update."""
 SLOW = Range(-3.6, math.inf, "stalled")
 """Update ratio of the median matrix, at every look."""
+LEARNT = 0.13
+"""Part of the first loss that is gone: whoever has learnt so much is not stalled."""
 FAST = Range(-math.inf, -0.95, above="unstable")
 """Update ratio of the matrix that moves most."""
 LOST = Range(-math.inf, 0.4, above="unstable")

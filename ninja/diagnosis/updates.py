@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from ninja.diagnosis.episodes import episode
+from ninja.diagnosis.episodes import TAIL, episode
 from ninja.diagnosis.evidence import number
 from ninja.diagnosis.finding import About, Finding
 from ninja.diagnosis.history import History, Numbers
-from ninja.diagnosis.ranges import FAST, NON_FINITE, RISE, SLOW
+from ninja.diagnosis.ranges import FAST, LEARNT, NON_FINITE, RISE, SLOW
 
 
 def updates(history: History, about: About) -> list[Finding]:
@@ -75,9 +75,12 @@ def _fast(history: History, most: Numbers) -> Finding | None:
 
 
 def _slow(history: History, middle: Numbers) -> Finding | None:
-    """At every look from the first on: a network that has learnt makes small steps, too."""
+    """At every look from the first on, and little learnt: who has learnt makes small steps, too."""
     seen = np.flatnonzero(~np.isnan(middle))
     if not len(seen) or middle[seen].max() >= SLOW.low:
+        return None
+    losses = history.scalars["loss"]
+    if np.median(losses[-TAIL:]) <= (1 - LEARNT) * losses[0] and losses[0] > 0:
         return None
     value, step = float(np.median(middle[seen])), int(history.steps[seen[0]])
     item = number("update of the median matrix", "run", value, "", step, SLOW)

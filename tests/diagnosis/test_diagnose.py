@@ -140,6 +140,18 @@ def test_a_first_output_layer_of_zeros_is_no_fault() -> None:
     assert diagnose([row(0, nothing), *(row(i, layers()) for i in range(1, 9))], PLAIN) == []
 
 
+def test_who_learns_by_small_steps_is_not_stalled() -> None:
+    rows = [row(i, layers(update=-5), loss=3.3 * 0.97**i) for i in range(10)]
+    assert diagnose(rows, PLAIN) == []
+
+
+def test_an_underflow_is_no_wrong_gradient() -> None:
+    """Of a loss of 30 some examples' probabilities are 0, and 0/0 is pulled back step by step."""
+    rows = run(layers(), gap=math.inf, loss=30.0)
+    assert "wrong gradient" not in {one.kind for one in diagnose(rows, PLAIN)}
+    assert sick(run(layers(), gap=math.inf)).kind == "wrong gradient"
+
+
 def test_a_lowered_learning_rate_stalls_nothing() -> None:
     rows = run(layers()) + [row(i, layers(update=-7), lr=1e-4) for i in range(800, 810)]
     assert diagnose(rows, PLAIN) == []
