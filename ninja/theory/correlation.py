@@ -9,7 +9,7 @@ import numpy as np
 
 from ninja.errors import TheoryError
 from ninja.theory.activations import ActivationLike, activation
-from ninja.theory.mean_field import chi1, fixed_point, length, mean_square, root
+from ninja.theory.mean_field import check_length, chi1, fixed_point, length, mean_square, root
 from ninja.theory.quadrature import Array, as_array, gaussian, smoothed
 
 
@@ -24,6 +24,7 @@ def kernel(correlation: float, q: float, phi: ActivationLike) -> float:
     """
     if not -1 <= correlation <= 1:
         raise TheoryError(f"correlation: {correlation!r} is none, give a number from -1 to 1")
+    check_length(q)
     made, shared = activation(phi), abs(correlation)
     if q == 0 or correlation == 1:
         return mean_square(q, made)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import gammaln, polygamma, psi  # pyright: ignore[reportMissingTypeStubs]
 
 from ninja.errors import TheoryError
-from ninja.theory.activations import ActivationLike, activation
+from ninja.theory.activations import NAMED, ActivationLike, activation
 
 NARROW = 16
 """Below so many units a ReLU layer is closed altogether too often for its logarithm to have a mean:
@@ -33,17 +33,18 @@ def log_norm(
     Raises:
         TheoryError: another activation, weights of no variance, or a layer that is too narrow.
     """
-    name = activation(phi).name
-    if name not in ("relu", "identity"):
+    made = activation(phi)
+    relu = made is NAMED["relu"]
+    if not relu and made is not NAMED["identity"]:
         raise TheoryError(
-            f"activation {name}: is not known at finite width, only relu and identity"
+            f"activation {made.name}: at finite width only relu and identity are known"
         )
     if not 0 < weight_variance < math.inf:
         raise TheoryError(f"weight_variance: {weight_variance!r} must be above 0, and finite")
-    least = NARROW if name == "relu" else 1
+    least = NARROW if relu else 1
     if min(widths, default=least) < least:
         raise TheoryError(f"widths: {min(widths)} units are too narrow, give {least} or more")
-    terms = [_layer(width, relu=name == "relu") for width in widths]
+    terms = [_layer(width, relu=relu) for width in widths]
     mean = sum(term[0] for term in terms) + len(terms) * math.log(weight_variance)
     return mean, sum(term[1] for term in terms)
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ninja.errors import TheoryError, nearest
 from ninja.theory.activations import ActivationLike, activation
-from ninja.theory.mean_field import mean_square_slope
+from ninja.theory.mean_field import check_length, mean_square_slope
 from ninja.theory.quadrature import expectation
 
 Ensemble = Literal["orthogonal", "gaussian"]
@@ -48,6 +48,7 @@ def jacobian_variance(
 
 def gate_variance(q: float, phi: ActivationLike) -> float:
     """μ₂/μ₁² − 1: the spread of φ′², relative to its mean."""
+    check_length(q)
     made = activation(phi)
     fourth = expectation(lambda x: made.slope(x) ** 4, max(q, made.least), made.edges)
     return fourth / mean_square_slope(q, made) ** 2 - 1

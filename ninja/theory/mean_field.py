@@ -17,6 +17,8 @@ from ninja.theory.activations import Activation, ActivationLike, activation
 from ninja.theory.quadrature import Array, expectation
 
 _LEAST, _MOST, _RATIO = 1e-14, 1e12, 2**0.25
+LARGEST = 1e200
+"""Lengths beyond it are refused, before they are infinite."""
 
 
 def check_variances(weight_variance: float, bias_variance: float = 0.0) -> None:
@@ -30,6 +32,16 @@ def check_variances(weight_variance: float, bias_variance: float = 0.0) -> None:
             raise TheoryError(f"{name}: {value!r} is no variance, give a finite number from 0 on")
 
 
+def check_length(q: float) -> None:
+    """Refuse what is no variance of a pre-activation.
+
+    Raises:
+        TheoryError: it is negative, not a number, or beyond all use.
+    """
+    if not 0 <= q < LARGEST:
+        raise TheoryError(f"q: {q!r} is no variance, give a number from 0 to {LARGEST:g}")
+
+
 def length(q: float, weight_variance: float, bias_variance: float, phi: ActivationLike) -> float:
     """The length map V: the variance of the next pre-activation, σw² E[φ(√q z)²] + σb²."""
     made = activation(phi)
@@ -38,6 +50,7 @@ def length(q: float, weight_variance: float, bias_variance: float, phi: Activati
 
 def mean_square(q: float, phi: ActivationLike) -> float:
     """E[φ(√q z)²]."""
+    check_length(q)
     made = activation(phi)
     if q == 0:
         return float(made.function(np.zeros(1))[0]) ** 2
@@ -49,6 +62,7 @@ def mean_square_slope(q: float, phi: ActivationLike) -> float:
 
     A slope against depth is blind to a gradient that is read on the wrong side of φ. This is not.
     """
+    check_length(q)
     made = activation(phi)
     return expectation(lambda x: made.slope(x) ** 2, max(q, made.least), made.edges)
 
@@ -60,15 +74,34 @@ def lengths(
     phi: ActivationLike,
     input_variance: float = 1.0,
 ) -> Array:
-    """Variances q_1 … q_depth of the pre-activations, from E[x²] of the input."""
+    """Variances q_1 … q_depth of the pre-activations, from E[x²] of the input.
+
+    Raises:
+        TheoryError: no variances, or lengths that grow beyond all numbers on the way.
+    """
     check_variances(weight_variance, bias_variance)
+    check_length(input_variance)
     made = activation(phi)
-    q = weight_variance * input_variance + bias_variance
     found: list[float] = []
-    for _ in range(depth):
+    for layer in range(1, depth + 1):
+        q = (
+            length(found[-1], weight_variance, bias_variance, made)
+            if found
+            else weight_variance * input_variance + bias_variance
+        )
+        check_layer(q, layer)
         found.append(q)
-        q = length(q, weight_variance, bias_variance, made)
     return np.array(found)
+
+
+def check_layer(q: float, layer: int) -> None:
+    """Refuse a length that is beyond all numbers.
+
+    Raises:
+        TheoryError: it is.
+    """
+    if not q < LARGEST:
+        raise TheoryError(f"depth: lengths are beyond all numbers in layer {layer}, give less")
 
 
 def fixed_point(
@@ -83,6 +116,8 @@ def fixed_point(
         TheoryError: no variances; lengths that grow without end.
     """
     check_variances(weight_variance, bias_variance)
+    if not 0 < start < LARGEST:
+        raise TheoryError(f"start: {start!r} must be above 0, and finite")
     made = activation(phi)
 
     def excess(q: float) -> float:

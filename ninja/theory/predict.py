@@ -14,6 +14,7 @@ from ninja.theory.batchnorm import batchnorm_growth, batchnorm_saturated_share, 
 from ninja.theory.correlation import kernel
 from ninja.theory.finite_width import log_norm
 from ninja.theory.mean_field import (
+    check_layer,
     check_variances,
     chi1,
     critical_weight_variance,
@@ -26,8 +27,6 @@ from ninja.theory.quadrature import expectation
 from ninja.theory.shares import dead_share, flat_intervals, saturated_share
 
 Norm = Literal["none", "batchnorm", "layernorm", "rmsnorm"]
-
-_LARGEST = 1e200
 
 
 @dataclass(frozen=True)
@@ -170,8 +169,7 @@ def _forward(setting: Setting, made: Activation) -> list[_State]:
     found: list[_State] = []
     for layer in range(1, setting.depth + 2):
         raw = setting.weight_variance * square + setting.bias_variance
-        if not raw < _LARGEST:
-            raise TheoryError(f"depth: lengths are beyond all numbers in layer {layer}, give less")
+        check_layer(raw, layer)
         shared = setting.weight_variance * product + setting.bias_variance
         q, divisor = (raw, 1.0) if setting.norm == "none" else (1.0, raw)
         correlation = min(1.0, shared / raw) if raw else 0.0

@@ -11,7 +11,7 @@ from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 from ninja.errors import TheoryError
 from ninja.theory.activations import ActivationLike, activation
 from ninja.theory.correlation import correlations
-from ninja.theory.mean_field import check_variances, lengths
+from ninja.theory.mean_field import check_length, lengths
 from ninja.theory.quadrature import Array, gaussian
 
 Interval = tuple[float, float]
@@ -45,6 +45,7 @@ def saturated_share(q: float, phi: ActivationLike, level: float = 0.97) -> float
     Raises:
         TheoryError: φ has no bounds, and so does not saturate.
     """
+    check_length(q)
     return float(_mass(saturated_intervals(phi, level), np.zeros(()), math.sqrt(q)))
 
 
@@ -98,7 +99,7 @@ def dead_share(
         raise TheoryError(
             f"correlation, samples: {correlation!r}, {samples!r}: give 0 to 1, and at least 1"
         )
-    check_variances(q)
+    check_length(q)
     dead = flat_intervals(phi)
     shared, own = math.sqrt(q * correlation), math.sqrt(q * (1 - correlation))
     if shared == 0 or own == 0:  # all apart, or all one

@@ -51,7 +51,7 @@ def test_against_networks(widths: tuple[int, ...], name: str) -> None:
     [
         ([50, 8], 2.0, "relu", "8 units are too narrow"),
         ([0], 2.0, "identity", "0 units are too narrow"),
-        ([50], 2.0, "tanh", "only relu and identity"),
+        ([50], 2.0, "tanh", "only relu and identity are known"),
         ([50], 0.0, "relu", "weight_variance: 0.0"),
     ],
 )
