@@ -1,15 +1,18 @@
 """Records on disk, a file a stack, named by a hash of all that makes them."""
 
+import ast
 import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import ninja
 from benchmarks.diagnosis.cases import Trained
 from benchmarks.diagnosis.train import Stack, train
 from ninja import data, records
@@ -17,11 +20,14 @@ from ninja.allocator import keep_freed_memory
 from ninja.evaluate import Splits
 from ninja.sweep.plan import shape_signature
 
+MAKERS = (
+    *("probes/*.py", "rules/*.py", "engines/*.py", "rows.py", "train.py", "optim.py", "init.py"),
+    *("net.py", "networks.py", "batches.py", "data.py", "evaluate.py", "distinct.py"),
+)
+"""What of the package makes a record."""
 FOLDER = Path("outputs", "diagnosis")
 MOST = 48
 """Runs of a stack."""
-VERSION = 1
-"""Raised when a record of the same run would read otherwise."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def records_of(runs: Iterable[Trained], folder: Path = FOLDER) -> dict[str, Reco
     torch.set_num_threads(1)
     dataset, splits = None, None
     for stack in stacks({run.key: run for run in runs}.values()):
-        path = folder / f"{_name(stack)}.json.gz"
+        path = folder / f"{name_of([run.key for run in stack])}.json.gz"
         if not path.exists():
             if dataset is None or splits is None:
                 dataset = data.load()
@@ -65,7 +71,7 @@ def records_of(runs: Iterable[Trained], folder: Path = FOLDER) -> dict[str, Reco
             partial.rename(path)
         with gzip.open(path, "rt") as file:
             read = Stack(**json.load(file))
-        found |= dict(zip(read.keys, _records(read), strict=True))
+        found |= dict(zip(read.keys, records_in(read), strict=True))
     return found
 
 
@@ -77,12 +83,34 @@ def stacks(runs: Iterable[Trained]) -> list[list[Trained]]:
     return [of[at : at + MOST] for of in shapes.values() for at in range(0, len(of), MOST)]
 
 
-def _name(stack: Sequence[Trained]) -> str:
-    made_of = [VERSION, torch.__version__, *(run.key for run in stack)]
+def name_of(keys: Sequence[str]) -> str:
+    """Of the file that holds these runs' records, as the code of today makes them."""
+    made_of = [torch.__version__, sources(), *keys]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 
-def _records(stack: Stack) -> list[Record]:
+@cache
+def sources() -> str:
+    """A hash of the code that makes a record; comments and docstrings are not in it."""
+    here, package = Path(__file__).parent, Path(ninja.__file__).parent
+    paths = [path for of in MAKERS for path in sorted(package.glob(of))]
+    found = hashlib.sha256()
+    for path in [*paths, here / "train.py", here / "extras.py"]:
+        tree = ast.parse(path.read_bytes())
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and _is_text(body[0]):
+                del body[0]
+        found.update(ast.dump(tree).encode())
+    return found.hexdigest()
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def records_in(stack: Stack) -> list[Record]:
+    """Of runs that were trained together, one each."""
     return [
         Record(
             [_row(row, stack.places) for row in rows],

@@ -1,16 +1,17 @@
-"""What is trained: a configuration, edits of its first values, and sometimes a wrong engine."""
+"""What is trained, what is wrong with it, and what proves that."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal, Protocol
 
 from ninja.config import ProbeConfig, RunConfig
 from ninja.runs import run_id
 
 STEPS = 300
 PROBE = ProbeConfig(every=25, close_every=25, gap_every=25, val_every=0, histograms=False)
-"""Looks at 0, 1, 2, 5, 10, 20, 25, 50, 75, …: short runs are looked at more often than long ones."""
+"""Looks at 0, 1, 2, 5, 10, 20, 25, 50, 75, …: more often than at a long run."""
 
 Part = Literal["dev", "unseen"]
 
@@ -38,9 +39,38 @@ class Edit:
     value: float
 
 
+class Run(Protocol):
+    """A run, of the product or of a `torch.nn.Module`."""
+
+    @property
+    def key(self) -> str:
+        """A hash of all that determines it."""
+        ...
+
+    @property
+    def config(self) -> RunConfig | None:
+        """Of one of the product's."""
+        ...
+
+    @property
+    def activation(self) -> str:
+        """Of the hidden layers."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """That it trains."""
+        ...
+
+    @property
+    def classes(self) -> int:
+        """Of its cross-entropy."""
+        ...
+
+
 @dataclass(frozen=True)
 class Trained:
-    """All that determines a run.
+    """A run of the product, on its own words.
 
     Attributes:
         config: of the run.
@@ -52,11 +82,26 @@ class Trained:
     edits: tuple[Edit, ...] = ()
     mutant: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A hash of it."""
         plain = [run_id(self.config), [asdict(edit) for edit in self.edits], self.mutant]
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
+
+    @property
+    def activation(self) -> str:
+        """Of the hidden layers."""
+        return self.config.model.activation
+
+    @property
+    def steps(self) -> int:
+        """That it trains."""
+        return self.config.steps
+
+    @property
+    def classes(self) -> int:
+        """Letters, and the end of a word."""
+        return 27
 
 
 Concern = Literal["end", "evaluation", "area"]
@@ -86,11 +131,8 @@ class Case:
     label: str
     fault: str
     family: str
-    sick: Trained
-    twin: Trained
+    sick: Run
+    twin: Run
     concern: Concern = "end"
     strength: float = 0.0
     layer: str = ""
-
-
-Plain = dict[str, Any]

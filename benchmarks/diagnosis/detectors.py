@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.diagnosis.cache import Record
-from benchmarks.diagnosis.faults import VOCABULARY
-from benchmarks.diagnosis.label import Labelled
-from ninja.config import RunConfig
+from benchmarks.diagnosis.cases import HEALTHY, Run
+from ninja.result import LOSSES
 
 
 @dataclass(frozen=True)
@@ -15,52 +14,49 @@ class Alarm:
     """That something is wrong.
 
     Attributes:
-        kind: one of `cases.CLASSES`.
+        rule: that raised it.
+        kinds: of `cases.CLASSES`, those that it can mean, the likeliest first. It is counted right
+            if the true one is among them: where a rule names a symptom of several faults, it is
+            given the benefit of the doubt.
         layer: node, or node and tensor; empty for the network as a whole.
         step: at which it was seen.
         fix: an override of the configuration; empty where none is given.
     """
 
-    kind: str
+    rule: str
+    kinds: tuple[str, ...]
     layer: str = ""
     step: int | None = None
     fix: str = ""
 
 
-Detector = Callable[[Record, RunConfig], Sequence[Alarm]]
+Detector = Callable[[Record, Run], Sequence[Alarm]]
 """The gravest alarm first; none of a healthy run."""
 
 
-def about(record: Record, config: RunConfig) -> dict[str, Any]:
+def about(record: Record, run: Run) -> dict[str, Any]:
     """What `ninja.diagnosis.About` holds of a run."""
     return {
-        "classes": VOCABULARY,
-        "losses": record.losses,
+        "classes": run.classes,
+        "losses": {key: record.losses[key] for key in LOSSES if key in record.losses},
         "diverged": record.diverged,
-        "config": asdict(config),
+        "config": None if run.config is None else asdict(run.config),
     }
 
 
-def ours(record: Record, config: RunConfig) -> list[Alarm]:
+def ours(record: Record, run: Run) -> list[Alarm]:
     """`ninja.diagnosis`: what is a note or a warning is no alarm."""
     from ninja.diagnosis import About, diagnose
 
     return [
-        Alarm(finding.kind, finding.layer, finding.step, finding.fix)
-        for finding in diagnose(record.rows, About(**about(record, config)))
+        Alarm(finding.kind, (finding.kind,), finding.layer, finding.step, finding.fix)
+        for finding in diagnose(record.rows, About(**about(record, run)))
         if finding.severity == "sick"
     ]
 
 
-def evidence(record: Record, config: RunConfig) -> list[Alarm]:
-    """`ninja.evidence`, which came before it."""
-    from ninja.evidence import FINDINGS, gather
-
-    found = [one for one in gather(record.rows, record.losses, record.diverged) if one.finding]
-    found.sort(key=lambda one: FINDINGS.index(one.finding))
-    return [Alarm(one.finding, one.where, one.step) for one in found]
-
-
-def run(detector: Detector, cases: Sequence[Labelled]) -> list[Sequence[Alarm]]:
-    """A detector's alarms of every case."""
-    return [detector(case.record, case.case.sick.config) for case in cases]
+def answer(alarms: Sequence[Alarm], truth: str) -> str:
+    """What a detector says of a run: the meaning of its first alarm."""
+    if not alarms:
+        return HEALTHY
+    return truth if truth in alarms[0].kinds else alarms[0].kinds[0]

@@ -119,7 +119,7 @@ def exploding_layer(rng: random.Random, config: RunConfig) -> Made | None:
     return Made(config, (Edit("scale", node, "W", factor),), factor, node)
 
 
-def exploding_norm(rng: random.Random, config: RunConfig) -> Made | None:
+def exploding_norm(_: random.Random, config: RunConfig) -> Made | None:
     """Nothing but many BatchNorms: each multiplies the gradient (Yang et al. 2019)."""
     if config.norm.name != "batchnorm" or config.model.n_layers < 20:
         return None
@@ -191,7 +191,7 @@ def dead_step(rng: random.Random, config: RunConfig) -> Made | None:
     return Made(replace(sick, optimizer=spike), strength=factor)
 
 
-def symmetric(rng: random.Random, config: RunConfig) -> Made | None:
+def symmetric(_: random.Random, config: RunConfig) -> Made | None:
     """Every hidden weight zero."""
     if config.model.n_layers < 2:
         return None
@@ -226,8 +226,8 @@ def linear_input(rng: random.Random, config: RunConfig) -> Made | None:
 
 
 def linear_norm(rng: random.Random, config: RunConfig) -> Made | None:
-    """γ so small that tanh is a straight line; the gradients do not care."""
-    if config.model.activation != "tanh" or not norms(config):
+    """γ so small that tanh or sigmoid is a straight line; the gradients do not care."""
+    if config.model.activation not in ("tanh", "sigmoid") or not norms(config):
         return None
     factor = between(rng, 0.002, 0.05)
     edits = tuple(Edit("scale", node, "gain", factor) for node in norms(config))
@@ -273,27 +273,27 @@ def mismatch(rng: random.Random, config: RunConfig) -> Made | None:
 
 
 FAULTS: tuple[tuple[str, Fault, int], ...] = (
-    ("vanishing", vanishing, 3),
+    ("vanishing", vanishing, 4),
     ("vanishing", vanishing_layer, 2),
     ("exploding", exploding, 3),
     ("exploding", exploding_layer, 2),
     ("exploding", exploding_norm, 4),
-    ("saturated", saturated, 2),
+    ("saturated", saturated, 5),
     ("saturated", saturated_input, 2),
-    ("saturated", saturated_bias, 1),
+    ("saturated", saturated_bias, 3),
     ("dead", dead, 2),
     ("dead", dead_layer, 2),
     ("dead", dead_norm, 2),
-    ("dead", dead_step, 2),
+    ("dead", dead_step, 1),
     ("symmetric", symmetric, 1),
     ("symmetric", symmetric_constant, 1),
     ("linear", linear_gain, 4),
     ("linear", linear_input, 3),
     ("linear", linear_norm, 4),
-    ("overconfident", overconfident, 2),
-    ("diverged", diverged, 2),
-    ("unstable", unstable, 6),
+    ("overconfident", overconfident, 1),
+    ("diverged", diverged, 1),
+    ("unstable", unstable, 5),
     ("stalled", stalled, 2),
-    ("mismatch", mismatch, 5),
+    ("mismatch", mismatch, 4),
 )
 """Class, fault, and how many a shape gets of it."""

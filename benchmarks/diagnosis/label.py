@@ -44,26 +44,23 @@ class Labelled:
     fixed: float
 
 
-def label(cases: Iterable[Case], records: Mapping[str, Record], nothing: float) -> list[Labelled]:
+def label(cases: Iterable[Case], records: Mapping[str, Record]) -> list[Labelled]:
     """Decide of every case.
 
     Args:
         cases: of all families.
-        records: by `Trained.key`.
-        nothing: the loss of a model that knows nothing, ln C.
+        records: by `Run.key`.
     """
     cases = list(cases)
     best: dict[str, float] = {}
     for case in cases:
         if case.label == HEALTHY:
-            loss = loss_of(records[case.sick.key], "end")
-            best[case.family] = min(loss, best.get(case.family, math.inf))
+            _lower(best, case.family, loss_of(records[case.sick.key], "end"))
     found: list[Labelled] = []
     for case in cases:
         own, twin = records[case.sick.key], records[case.twin.key]
         loss, fixed = loss_of(own, case.concern), loss_of(twin, case.concern)
-        learnt = nothing - loss_of(twin, "end")
-        well = math.isfinite(learnt) and learnt >= LEARNT * (nothing - best[case.family])
+        well = learnt_enough(loss_of(twin, "end"), case, best)
         if case.label == HEALTHY:
             why = "" if well else "healthy, but learns too little"
         elif not well:
@@ -82,6 +79,25 @@ def label(cases: Iterable[Case], records: Mapping[str, Record], nothing: float) 
             why = f"meant to be {case.label}, diverged"
         found.append(Labelled(case, own, why, loss, fixed))
     return found
+
+
+def best_of(cases: Iterable[Labelled]) -> dict[str, float]:
+    """The least final loss of each family's healthy runs."""
+    best: dict[str, float] = {}
+    for case in cases:
+        if case.case.label == HEALTHY:
+            _lower(best, case.case.family, loss_of(case.record, "end"))
+    return best
+
+
+def _lower(best: dict[str, float], family: str, loss: float) -> None:
+    best[family] = min(loss, best.get(family, math.inf))
+
+
+def learnt_enough(loss: float, case: Case, best: Mapping[str, float]) -> bool:
+    """Whether a final loss is nearly as far below ln C as the best of the family's."""
+    nothing = math.log(case.sick.classes)
+    return math.isfinite(loss) and nothing - loss >= LEARNT * (nothing - best[case.family])
 
 
 def loss_of(record: Record, concern: Concern) -> float:

@@ -1,7 +1,7 @@
 """Cases are trained as the product trains: in stacks, by its step, looked at by its probes.
 
 `ninja.loop` writes each run to disk and lets those that diverge leave their stack. Here nothing is
-written, a run that diverged stays where it is, and what it did afterwards is left out of its record.
+written, a run that diverged stays where it is, and what it did afterwards is not recorded.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.diagnosis.cases import Edit, Trained
-from benchmarks.diagnosis.extras import Extras
+from benchmarks.diagnosis.extras import Extras, similarity
 from ninja import evaluate
 from ninja.agreement import WRONG
 from ninja.data import Dataset
@@ -64,7 +64,10 @@ def train(runs: Sequence[Trained], dataset: Dataset, splits: Splits) -> Stack:
         losses: dict[str, float] = {}
         if where is None:
             params, buffers = params_of(run, replica), buffers_of(run, replica)
-            losses = asdict(evaluate.losses(run.net, params, buffers, splits, False))
+            losses = asdict(
+                evaluate.losses(run.net, params, buffers, splits, run.config.norm.calibrate)
+            )
+            losses["similarity"] = similarity(run.net, params, buffers, dataset)
             if not math.isfinite(losses["train"]):
                 where = {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
                 losses, stack.diverged[replica] = {}, where
