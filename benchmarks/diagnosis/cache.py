@@ -4,27 +4,38 @@ import ast
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 import ninja
 from benchmarks.diagnosis.cases import Trained
+from benchmarks.diagnosis.module_cases import Module
 from benchmarks.diagnosis.train import Stack, train
 from ninja import data, records
 from ninja.allocator import keep_freed_memory
 from ninja.evaluate import Splits
 from ninja.sweep.plan import shape_signature
 
-MAKERS = (
-    *("probes/*.py", "rules/*.py", "engines/*.py", "rows.py", "train.py", "optim.py", "init.py"),
-    *("net.py", "networks.py", "batches.py", "data.py", "evaluate.py", "distinct.py"),
-)
-"""What of the package makes a record."""
+MAKERS = {
+    "mlp": (
+        ("train.py", "extras.py"),
+        (
+            *("probes/*.py", "rules/*.py", "engines/*.py", "rows.py", "train.py", "optim.py"),
+            *("init.py", "net.py", "networks.py", "batches.py", "data.py", "evaluate.py"),
+            "distinct.py",
+        ),
+    ),
+    "modules": (
+        ("module_train.py", "modules.py", "extras.py"),
+        ("probes/*.py", "observe/*.py", "data.py"),
+    ),
+}
+"""What of the benchmark, and what of the package, makes a record."""
 FOLDER = Path("outputs", "diagnosis")
 MOST = 48
 """Runs of a stack."""
@@ -52,27 +63,54 @@ class Record:
 
 
 def records_of(runs: Iterable[Trained], folder: Path = FOLDER) -> dict[str, Record]:
-    """The records by key: read, or trained first where there are none yet."""
+    """The records of runs of the product by key: read, or trained first where there are none."""
     found: dict[str, Record] = {}
     keep_freed_memory()
     torch.set_num_threads(1)
     dataset, splits = None, None
     for stack in stacks({run.key: run for run in runs}.values()):
-        path = folder / f"{name_of([run.key for run in stack])}.json.gz"
+        path = _path(folder, sources(), *(run.key for run in stack))
         if not path.exists():
             if dataset is None or splits is None:
                 dataset = data.load()
                 splits = Splits.of(dataset, stack[0].config.batch_size)
-            folder.mkdir(parents=True, exist_ok=True)
-            made = train(stack, dataset, splits)
-            partial = path.with_suffix(".part")
-            with gzip.open(partial, "wt", compresslevel=1) as file:
-                file.write(json.dumps(vars(made)))
-            partial.rename(path)
-        with gzip.open(path, "rt") as file:
-            read = Stack(**json.load(file))
+            _write(path, vars(train(stack, dataset, splits)))
+        read = Stack(**_read(path))
         found |= dict(zip(read.keys, records_in(read), strict=True))
     return found
+
+
+def module_records_of(runs: Iterable[Module], folder: Path = FOLDER) -> dict[str, Record]:
+    """The same of modules, each by itself."""
+    found: dict[str, Record] = {}
+    torch.set_num_threads(1)
+    for run in {run.key: run for run in runs}.values():
+        path = _path(folder, sources("modules"), run.key)
+        if not path.exists():
+            from benchmarks.diagnosis import module_train
+
+            _write(path, module_train.train(run))
+        found[run.key] = Record(**_read(path))
+    return found
+
+
+def _path(folder: Path, *made_of: str) -> Path:
+    """Of the file that holds these runs' records, as the code of today makes them."""
+    name = hashlib.sha256(json.dumps([torch.__version__, *made_of]).encode()).hexdigest()
+    return folder / f"{name[:16]}.json.gz"
+
+
+def _write(path: Path, plain: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    with gzip.open(partial, "wt", compresslevel=1) as file:
+        file.write(json.dumps(plain))
+    partial.rename(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with gzip.open(path, "rt") as file:
+        return json.load(file)
 
 
 def stacks(runs: Iterable[Trained]) -> list[list[Trained]]:
@@ -83,19 +121,14 @@ def stacks(runs: Iterable[Trained]) -> list[list[Trained]]:
     return [of[at : at + MOST] for of in shapes.values() for at in range(0, len(of), MOST)]
 
 
-def name_of(keys: Sequence[str]) -> str:
-    """Of the file that holds these runs' records, as the code of today makes them."""
-    made_of = [torch.__version__, sources(), *keys]
-    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
-
-
 @cache
-def sources() -> str:
+def sources(of: Literal["mlp", "modules"] = "mlp") -> str:
     """A hash of the code that makes a record; comments and docstrings are not in it."""
-    here, package = Path(__file__).parent, Path(ninja.__file__).parent
-    paths = [path for of in MAKERS for path in sorted(package.glob(of))]
+    package, here = Path(ninja.__file__).parent, Path(__file__).parent
+    own, makers = MAKERS[of]
+    paths = [path for pattern in makers for path in sorted(package.glob(pattern))]
     found = hashlib.sha256()
-    for path in [*paths, here / "train.py", here / "extras.py"]:
+    for path in [*paths, *(here / name for name in own)]:
         tree = ast.parse(path.read_bytes())
         for node in ast.walk(tree):
             body = getattr(node, "body", None)

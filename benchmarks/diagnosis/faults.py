@@ -119,13 +119,6 @@ def exploding_layer(rng: random.Random, config: RunConfig) -> Made | None:
     return Made(config, (Edit("scale", node, "W", factor),), factor, node)
 
 
-def exploding_norm(_: random.Random, config: RunConfig) -> Made | None:
-    """Nothing but many BatchNorms: each multiplies the gradient (Yang et al. 2019)."""
-    if config.norm.name != "batchnorm" or config.model.n_layers < 20:
-        return None
-    return Made(replace(config, model=replace(config.model, residual=False)))
-
-
 def saturated(rng: random.Random, config: RunConfig) -> Made | None:
     """A large gain where the activation has a ceiling."""
     if not _plain(config) or config.model.activation not in ("tanh", "sigmoid"):
@@ -277,7 +270,6 @@ FAULTS: tuple[tuple[str, Fault, int], ...] = (
     ("vanishing", vanishing_layer, 2),
     ("exploding", exploding, 3),
     ("exploding", exploding_layer, 2),
-    ("exploding", exploding_norm, 4),
     ("saturated", saturated, 5),
     ("saturated", saturated_input, 2),
     ("saturated", saturated_bias, 3),

@@ -5,6 +5,7 @@ initialise anew what was spoiled.
 """
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 import yaml
 
 from benchmarks.diagnosis.cache import records_of
-from benchmarks.diagnosis.cases import HEALTHY, Trained
+from benchmarks.diagnosis.cases import HEALTHY, Edit, Trained
 from benchmarks.diagnosis.detectors import Alarm
+from benchmarks.diagnosis.faults import VOCABULARY
 from benchmarks.diagnosis.label import SPOILT, Labelled, best_of, learnt_enough, loss_of
 from ninja.checks import check_run
 from ninja.config import RunConfig
 from ninja.errors import ConfigError
+from ninja.networks import build
 from ninja.schema import config_of
 
 GROUPS = ("norm", "optimizer")
@@ -44,7 +47,28 @@ def fixed(run: Trained, fix: str) -> Trained | None:
         return None
     anew = any(key.startswith("init.") for key, _, _ in words)
     mutant = "" if config.backward == "autograd" else run.mutant
-    return replace(run, config=config, edits=() if anew else run.edits, mutant=mutant)
+    edits = () if anew else _carried(run, config)
+    return replace(run, config=config, edits=edits, mutant=mutant)
+
+
+def _carried(run: Trained, config: RunConfig) -> tuple[Edit, ...]:
+    """The edits, of the nodes that are in the other network what theirs are in this one."""
+    if not run.edits:
+        return ()
+    old, new = (_places(of) for of in (run.config, config))
+    there = {place: node for node, place in new.items()}
+    moved = ((edit, there.get(old[edit.node])) for edit in run.edits)
+    return tuple(replace(edit, node=node) for edit, node in moved if node is not None)
+
+
+def _places(config: RunConfig) -> dict[str, tuple[type, int]]:
+    """Of every node: its rule, and how many of them came before."""
+    count: Counter[type] = Counter()
+    found: dict[str, tuple[type, int]] = {}
+    for node in build(config.network, VOCABULARY).nodes:
+        found[node.name] = type(node.rule), count[type(node.rule)]
+        count[type(node.rule)] += 1
+    return found
 
 
 def _lists(value: Any) -> Any:

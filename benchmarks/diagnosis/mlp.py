@@ -55,7 +55,6 @@ DEV = (
     Shape("relu", "batchnorm", 4, 50, "adamw"),
     Shape("relu", "none", 8, 50, residual=True),
     Shape("tanh", "layernorm", 6, 50, residual=True),
-    Shape("relu", "batchnorm", 24, 50, residual=True),
 )
 UNSEEN = (
     *(Shape("gelu", "none", *of) for of in ((2, 64), (5, 96), (8, 64))),
@@ -76,7 +75,7 @@ UNSEEN = (
     Shape("leaky_relu", "none", 6, 64, "adamw"),
     Shape("tanh", "batchnorm", 2, 64, "adamw"),
     Shape("gelu", "none", 6, 64, residual=True),
-    Shape("leaky_relu", "batchnorm", 22, 64, residual=True),
+    Shape("tanh", "layernorm", 8, 64, residual=True),
 )
 SHAPES: dict[Part, tuple[Shape, ...]] = {"dev": DEV, "unseen": UNSEEN}
 LRS: dict[Part, dict[str, tuple[float, float]]] = {
@@ -92,26 +91,25 @@ def cases(part: Part, families: int | None = None) -> Iterator[Case]:
 
 
 def _family(part: Part, shape: Shape) -> Iterator[Case]:
-    rng = random.Random(f"{part} {shape.name}")
+    """Healthy runs, and copies of some of them with a fault each.
+
+    Every fault has a generator of its own: another one more changes no case that there was.
+    """
+    name = f"{part} {shape.name}"
+    rng = random.Random(name)
     healthy = [_healthy(rng, part, shape) for _ in range(HEALTHY_RUNS)]
     for config in healthy:
         run = Trained(config)
         yield Case(part, HEALTHY, "", shape.name, run, run)
     for label, fault, count in FAULTS:
-        for config in _some(rng, healthy, count):
+        rng = random.Random(f"{name} {fault.__name__}")
+        for config in rng.sample(healthy, count):
             made = fault(rng, config)
             if made is not None:
-                yield Case(
-                    part,
-                    label,
-                    fault.__name__,
-                    shape.name,
-                    Trained(made.config, made.edits),
-                    Trained(config),
-                    made.concern,
-                    made.strength,
-                    made.layer,
-                )
+                of = (label, fault.__name__, shape.name)
+                sick, twin = Trained(made.config, made.edits), Trained(config)
+                yield Case(part, *of, sick, twin, made.concern, made.strength, made.layer)
+    rng = random.Random(f"{name} wrong gradient")
     mutants = [m for m in wrong.applicable(healthy[0]) if wrong.is_seen(m) == (part == "dev")]
     for mutant in rng.sample(mutants, WRONG_RUNS):
         config = replace(rng.choice(healthy), backward=wrong.engine(mutant))
@@ -145,7 +143,3 @@ def _healthy(rng: random.Random, part: Part, shape: Shape) -> RunConfig:
         probe=PROBE,
         tracker="disabled",
     )
-
-
-def _some(rng: random.Random, of: list[RunConfig], count: int) -> list[RunConfig]:
-    return rng.sample(of, min(count, len(of)))

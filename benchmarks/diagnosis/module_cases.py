@@ -13,7 +13,7 @@ from benchmarks.diagnosis import modules
 from benchmarks.diagnosis.cases import HEALTHY, Case, Concern, Edit
 from benchmarks.diagnosis.faults import between
 
-STEPS = 200
+STEPS = 250
 HEALTHY_RUNS = 5
 
 
@@ -103,12 +103,13 @@ class Shape:
 
 
 SHAPES = (
-    Shape("convolutions", "relu", "none", 3, 12, (1.3, 1.5), (0.1, 0.25)),
-    Shape("convolutions", "gelu", "batchnorm", 4, 12, (1.0, 2.0), (0.05, 0.2)),
-    Shape("convolutions", "tanh", "none", 4, 12, (1.1, 1.6), (0.1, 0.3)),
-    Shape("convolutions", "relu", "batchnorm", 3, 12, (1.0, 2.0), (0.05, 0.2)),
-    Shape("transformer", "gelu", "layernorm", 1, 32, (0.8, 1.2), (0.1, 0.4)),
-    Shape("transformer", "relu", "layernorm", 2, 32, (0.8, 1.2), (0.002, 0.006), adamw=True),
+    Shape("convolutions", "relu", "none", 3, 12, (1.3, 1.5), (0.1, 0.2)),
+    Shape("convolutions", "gelu", "batchnorm", 4, 12, (1.0, 2.0), (0.2, 0.35)),
+    Shape("convolutions", "tanh", "none", 4, 12, (1.2, 1.6), (0.008, 0.02), adamw=True),
+    Shape("convolutions", "relu", "batchnorm", 3, 12, (1.0, 2.0), (0.2, 0.35)),
+    Shape("convolutions", "relu", "none", 6, 12, (1.3, 1.5), (0.004, 0.01), adamw=True),
+    Shape("transformer", "gelu", "layernorm", 2, 32, (0.8, 1.2), (0.1, 0.3)),
+    Shape("transformer", "relu", "layernorm", 1, 32, (0.8, 1.2), (0.002, 0.006), adamw=True),
     Shape("recurrence", "tanh", "none", 1, 64, (0.9, 1.2), (0.08, 0.3)),
     Shape("recurrence", "relu", "none", 1, 64, (0.9, 1.1), (0.04, 0.12)),
 )
@@ -193,14 +194,14 @@ def mismatch(rng: random.Random, run: Module) -> Made | None:
 
 
 FAULTS: tuple[tuple[str, str, Fault, int], ...] = (
-    ("vanishing", "vanishing", vanishing, 2),
+    ("vanishing", "vanishing", vanishing, 3),
     ("exploding", "exploding", exploding, 2),
     ("saturated", "saturated", saturated, 2),
     ("dead", "dead_layer", dead, 2),
     ("symmetric", "symmetric", symmetric, 1),
     ("overconfident", "overconfident", overconfident, 1),
-    ("unstable", "unstable", _rate(5, 300), 3),
-    ("stalled", "stalled", _rate(1e-5, 0.01), 2),
+    ("unstable", "unstable", _rate(5, 200), 3),
+    ("stalled", "stalled", _rate(1e-4, 0.01), 2),
     ("mismatch", "mismatch", mismatch, 2),
 )
 """Class, name, fault, and how many a shape gets of it."""
@@ -214,6 +215,7 @@ def cases() -> Iterator[Case]:
         for run in healthy:
             yield Case("unseen", HEALTHY, "", shape.name, run, run)
         for label, name, fault, count in FAULTS:
+            rng = random.Random(f"modules {shape.name} {name}")
             for run in rng.sample(healthy, count):
                 made = fault(rng, run)
                 if made is not None:

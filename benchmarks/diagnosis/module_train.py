@@ -2,29 +2,26 @@
 
 import copy
 import math
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
+from ninja.observe import watch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-import ninja
 from benchmarks.diagnosis import extras, modules
 from benchmarks.diagnosis.cases import PROBE, Edit
 from benchmarks.diagnosis.module_cases import Module
-from ninja import records
 from ninja.probes import due
 
 EVALUATED = 4096
 """Examples of the final losses."""
 
 
-def train(run: Module) -> dict[str, Any]:
-    """What `cache.Record` holds, as plain data."""
+def train(run: Module, steps: int | None = None) -> dict[str, Any]:
+    """What `cache.Record` holds, as plain data; of fewer steps where told."""
     generator = Generator().manual_seed(run.seed)
     model = run.build()
     modules.initialise(model, run.gain, run.output_scale, generator)
@@ -34,11 +31,8 @@ def train(run: Module) -> dict[str, Any]:
     batches = modules.batches(run.kind, generator)
     history, accuracy, beside = list[float](), list[float](), list[tuple[int, Any]]()
     diverged = None
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ninja.watch(model, optimizer, every=PROBE.every, classes=run.classes) as health,
-    ):
-        for step, (inputs, targets) in zip(range(run.steps), batches, strict=False):
+    with watch(model, optimizer, every=PROBE.every, classes=run.classes) as health:
+        for step, (inputs, targets) in zip(range(steps or run.steps), batches, strict=False):
             look = due(PROBE, step).look
             with _outputs(model, look) as seen:
                 logits = model(inputs)
@@ -55,8 +49,7 @@ def train(run: Module) -> dict[str, Any]:
             if not math.isfinite(history[-1]):
                 diverged = {"step": step, "node": "loss", "tensor": "y"}
                 break
-        health.save(Path(folder))
-        rows = list(records.rows(Path(folder)))
+    rows = [row | {"layers": list(row.get("layers", ()))} for row in health.rows()]
     losses = {} if diverged else _losses(run, model)
     if losses and not math.isfinite(losses["train"]):
         diverged = {"step": run.steps - 1, "node": "evaluation", "tensor": "loss"}

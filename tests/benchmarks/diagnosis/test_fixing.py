@@ -24,6 +24,19 @@ def test_an_override_is_applied():
     assert found.edits == EDITS  # the update is another one, the first values are the same
 
 
+def test_what_was_spoiled_is_spoiled_in_the_other_network_too():
+    deep = replace(RUN.config, model=replace(RUN.config.model, n_layers=2))
+    second = Trained(deep, (Edit("shift", "04.linear", "b", -5.0),))
+    found = fixed(second, "norm=batchnorm")  # 02.linear 03.batchnorm 04.tanh 05.linear
+    assert found is not None
+    assert [edit.node for edit in found.edits] == ["05.linear"]
+    normed = replace(deep, norm=NormConfig())
+    spoiled = Trained(normed, (Edit("scale", "03.batchnorm", "gain", 0.01),))
+    without = fixed(spoiled, "norm=layernorm")
+    assert without is not None
+    assert not without.edits  # there is no such layer any more
+
+
 def test_other_first_values_take_the_place_of_spoiled_ones():
     found = fixed(RUN, "init.gain=tanh")
     assert found is not None
