@@ -173,13 +173,16 @@ def exact_gap(run: Training, replica: int) -> float:
         run: under way.
         replica: of the stack; 0 of a single run.
     """
-    params = _to(params_of(run, replica), torch.device(run.config.device), torch.float64)
+    params = _to(run.params, torch.device(run.config.device), torch.float64)
     examples = run.batches.examples
     rows = torch.arange(run.config.batch_size, device=examples.targets.device) % len(examples)
-    batch = Batch(examples.contexts[rows], examples.targets[rows])
-    trace = run.net.forward(params, batch, graph=run.engine.graph or run.other.graph)
+    contexts, targets = examples.contexts[rows], examples.targets[rows]
+    if len(run.configs) > 1:  # as it trains: some mistakes are right for a single run
+        contexts, targets = (of.expand(len(run.configs), *of.shape) for of in (contexts, targets))
+    graph = run.engine.graph or run.other.graph
+    trace = run.net.forward(params, Batch(contexts, targets), graph=graph)
     own, reference = (one(run.net, trace).deltas for one in (run.engine, run.other))
-    return gap(own, reference, params).item()
+    return gap(own, reference, params, trace.loss.dim()).reshape(-1)[replica].item()
 
 
 def begin(config: RunConfig, dataset: Dataset, state: TrainState | None = None) -> Training:

@@ -282,3 +282,27 @@ def test_a_runs_seconds_are_its_share(tmp_path: Path, base: RunConfig) -> None:
     shares = {ending.seconds for ending in endings if isinstance(ending, Result)}
     assert len(shares) == 1
     assert shares.pop() > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "backward"),
+    [
+        ("standardize_backward: a stack: replicas for rows", "manual_atomic"),
+        ("Manual.__call__: a stack: shared out among the replicas", "manual_fused"),
+    ],
+)
+def test_a_mistake_that_only_a_stack_makes_is_no_rounding(
+    name: str, backward: Any, base: RunConfig, tmp_path: Path
+):
+    """The gap that looked wrong is measured again as it came about: in the stack."""
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    configs = [replace(base, steps=2, seed=seed, backward=backward) for seed in (1, 2)]
+    warned: list[str] = []
+    entries = [Entry(config, tmp_path / str(config.seed), warn=warned.append) for config in configs]
+    with planted(mutant):
+        fit_together(entries, lambda *_: None)
+    for entry in entries:
+        first = next(records.rows(entry.folder))
+        assert first["gap"] > 1e-3
+        assert first["gap_float64"] == pytest.approx(first["gap"], rel=0.9)
+    assert len(warned) == 2
