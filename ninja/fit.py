@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ninja import checkpoint, data, evaluate, evidence, records, result, runs
+from ninja import checkpoint, compiler, data, evaluate, evidence, records, result, runs
 from ninja.checkpoint import TrainState
 from ninja.checks import check_run
 from ninja.config import RunConfig
@@ -172,6 +172,9 @@ def _train(
         dataset = words.to(config.device)
         states = [begun.state for _, begun in group if begun.state is not None]
         configs = [begun.entry.config for _, begun in group]
+        if config.compile:
+            for _, begun in group:
+                begun.entry.say("compiling the step: a few seconds, or a minute for a new shape")
         run = begin_together(configs, dataset, states or None)
         splits = Splits.of(dataset, config.batch_size)
     except (NinjaError, OSError) as error:  # of what they have in common
@@ -223,8 +226,10 @@ def _result(
         dataset.sha256,
         json.loads(json.dumps(asdict(config))),  # as it will be read again
         member.seconds,
+        "compiled" if config.compile else "eager",
         evidence.verdict(items),
         json.loads(json.dumps([asdict(item) for item in items])),
+        versions={**result.versions(), **({"c++": compiler.version()} if config.compile else {})},
     )
     result.write(folder, found)
     return found

@@ -33,6 +33,7 @@ class Result:
         data_sha256: of the word list.
         config: as plain data.
         seconds: trained, over all starts.
+        execution: of the steps that nobody looked at.
         verdict: "healthy", or what is not.
         evidence: each number it rests on, `ninja.evidence.Evidence` as plain data.
         finished: when, in UTC.
@@ -49,6 +50,7 @@ class Result:
     data_sha256: str
     config: dict[str, Any]
     seconds: float
+    execution: Literal["eager", "compiled"]
     verdict: str
     evidence: list[dict[str, Any]]
     finished: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
