@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ninja import checkpoint, data, diagnosis, evaluate, records, result, runs
+from ninja import checkpoint, compiler, data, diagnosis, evaluate, records, result, runs
 from ninja.checkpoint import TrainState
 from ninja.checks import check_run
 from ninja.config import RunConfig
@@ -173,6 +173,9 @@ def _train(
         dataset = words.to(config.device)
         states = [begun.state for _, begun in group if begun.state is not None]
         configs = [begun.entry.config for _, begun in group]
+        if config.compile:
+            for _, begun in group:
+                begun.entry.say("compiling the step: a few seconds, or a minute for a new shape")
         run = begin_together(configs, dataset, states or None)
         splits = Splits.of(dataset, config.batch_size)
     except (NinjaError, OSError) as error:  # of what they have in common
@@ -228,8 +231,10 @@ def _result(
         dataset.sha256,
         plain,
         member.seconds,
+        "compiled" if config.compile else "eager",
         diagnosis.verdict(findings, diagnosis.unknown(items)),
         *(json.loads(json.dumps([asdict(one) for one in of])) for of in (findings, items)),
+        versions={**result.versions(), **({"c++": compiler.version()} if config.compile else {})},
     )
     result.write(folder, found)
     return found

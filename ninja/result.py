@@ -33,6 +33,7 @@ class Result:
         data_sha256: of the word list.
         config: as plain data.
         seconds: trained, over all starts.
+        execution: of the steps that nobody looked at.
         verdict: "healthy", or what is not.
         findings: what is wrong, `ninja.diagnosis.Finding` as plain data, causes first.
         evidence: the numbers of its health, `ninja.diagnosis.Evidence` as plain data.
@@ -50,6 +51,7 @@ class Result:
     data_sha256: str
     config: dict[str, Any]
     seconds: float
+    execution: Literal["eager", "compiled"]
     verdict: str
     findings: list[dict[str, Any]]
     evidence: list[dict[str, Any]]

@@ -339,7 +339,9 @@ def test_lines_come_every_two_seconds(
 
 def ended(**changes: Any) -> Result:
     losses = {"train": 2.1, "validation": 2.2, "test": 2.3, "by_batch": 2.05}
-    made = Result("id", "done", 1000, losses, None, 27, "sha", {}, 2.0, "", [], [], "", {}, None)
+    made = Result(
+        "id", "done", 1000, losses, None, 27, "sha", {}, 2.0, "eager", "", [], [], "", {}, None
+    )
     return replace(made, **changes)
 
 

@@ -62,7 +62,8 @@ def summary(
 def _ending(ended: Result) -> Iterator[Text]:
     rate = f"{ended.steps / ended.seconds:,.0f} steps/s" if ended.seconds > 0 else ""
     steps = f"{ended.steps:,} step{'' if ended.steps == 1 else 's'}"
-    took = f"{steps}, {ended.seconds:.1f} s, {rate}"
+    compiled = "compiled" if ended.execution == "compiled" else ""
+    took = ", ".join(filter(None, (steps, f"{ended.seconds:.1f} s", rate, compiled)))
     if ended.diverged is not None:
         where = ended.diverged
         yield Text.assemble(
