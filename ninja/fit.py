@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -84,6 +85,7 @@ def fit_together(
     entries: Sequence[Entry],
     ended: Callable[[int, Ending], None],
     made: Callable[[int], None] = _silent,
+    patience: float = 0.0,
 ) -> None:
     """The same for several runs of one shape (`ninja.sweep.plan`), trained as a stack.
 
@@ -93,13 +95,18 @@ def fit_together(
     Args:
         entries: of the runs.
         ended: is told of each run's end, by its place in the entries.
-        made: is told now and then how many steps were made, summed over the runs.
+        made: is told now and then how many steps were made, summed over the runs. It may raise
+            KeyboardInterrupt, which asks to stop as a signal does, also where none is heard: in
+            another thread than the main one.
+        patience: seconds to wait, in all, for other processes to leave the runs' folders: those of
+            a sweep that was killed, or of a worker that was given up, may not know it yet.
     """
+    until = time.monotonic() + patience
     with ExitStack() as held:
         begun: dict[int, list[tuple[int, _Begun]]] = {}
         for number, entry in enumerate(entries):
             try:
-                there = _begin(entry, held)
+                there = _begin(entry, held, until)
             except (NinjaError, OSError) as error:
                 ended(number, error)
                 continue
@@ -129,13 +136,13 @@ class _Begun:
         return 0 if self.state is None else self.state.step
 
 
-def _begin(entry: Entry, stack: ExitStack) -> "_Begun | Result":
+def _begin(entry: Entry, stack: ExitStack, until: float) -> "_Begun | Result":
     """Lock the run, and find out how far it is; its result if it is done."""
     config, folder = entry.config, entry.folder
     check_run(config)
     folder.mkdir(parents=True, exist_ok=True)
     run_id = runs.run_id(config)
-    stack.enter_context(_locked(folder))
+    stack.enter_context(_locked(folder, until))
     done = result.read(folder, run_id)
     if done is not None:
         entry.held(config.steps)
@@ -241,15 +248,17 @@ def _result(
 
 
 @contextmanager
-def _locked(folder: Path) -> Generator[None]:
+def _locked(folder: Path, until: float) -> Generator[None]:
     """One process a run. The lock goes with the process, however that ends.
 
     Raises:
-        RunError: another process is in this run.
+        RunError: another process is in this run, and stays.
     """
     lock = Lock(folder / ".lock")
-    if not lock.take():
-        raise RunError(f"{str(folder)!r}: another process is training this run")
+    while not lock.take():
+        if time.monotonic() >= until:
+            raise RunError(f"{str(folder)!r}: another process is training this run")
+        time.sleep(0.05)
     try:
         yield
     finally:

@@ -20,17 +20,27 @@ INTERRUPTED = 255
 
 
 class Heard:
-    """What `wandb` would print. It reports a lost upload in no other way."""
+    """What `wandb` would print. It reports a lost upload in no other way.
+
+    Attributes:
+        lost: the server would not take an upload, for good.
+        late: `wandb` has given up waiting for the server.
+    """
 
     def __init__(self) -> None:
-        self.lost = False
+        self.lost = self.late = False
 
     def info(self, msg: str) -> None:
         """Nothing that matters."""
 
     def warning(self, msg: str) -> None:
-        """One of them says that rows were thrown away."""
-        self.lost = self.lost or "Fatal error" in msg
+        """One of them says that rows were thrown away.
+
+        It is also said of an upload that `wandb` itself has broken off, at its time-out, which it
+        tells before.
+        """
+        self.late = self.late or "Timed out" in msg
+        self.lost = self.lost or ("Fatal error" in msg and not self.late)
 
     def error(self, msg: str) -> None:
         """It goes on after an error too."""
