@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ninja.net import Net, Node
 from ninja.probes.blocks import Block, outputs
-from ninja.probes.layers import STEEPEST, activations_of
+from ninja.probes.columns import STEEPEST
+from ninja.probes.layers import activations_of
 from ninja.probes.moments import (
     bessel,
     host,
