@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from step import gemm_step
 
-from ninja import data, evaluate, fit, loop, result
+from ninja import data, diagnosis, evaluate, fit, loop, result
 from ninja.allocator import keep_freed_memory
 from ninja.config import ModelConfig, OptimizerConfig, RunConfig
 from ninja.probes import NOTHING
@@ -153,7 +153,9 @@ def parts(count: int = 24, steps: int = 1_000) -> dict[str, float]:
             ("rows", loop.Loop, "_write"),
             ("checkpoints", loop.checkpoint, "save"),
             ("evaluation", evaluate, "losses"),
-            ("tables, evidence", fit.evidence, "gather"),
+            ("tables, history", diagnosis, "read"),
+            ("numbers", diagnosis, "gather"),
+            ("findings", diagnosis, "diagnose"),
             ("result", result, "write"),
             ("locks, resuming", fit, "_begin"),
         ):

@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-from ninja import checkpoint, data, evaluate, evidence, records, result, runs
+from ninja import checkpoint, data, diagnosis, evaluate, records, result, runs
 from ninja.checkpoint import TrainState
 from ninja.checks import check_run
 from ninja.config import RunConfig
+from ninja.diagnosis import About
 from ninja.errors import NinjaError, RunError
 from ninja.evaluate import Splits
 from ninja.lock import Lock
@@ -212,7 +213,11 @@ def _result(
         losses = asdict(evaluated)
         if not math.isfinite(losses["train"]):
             losses, diverged = {}, {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
-    items = evidence.gather(records.finish(folder), losses, diverged)
+    plain = json.loads(json.dumps(asdict(config)))  # as it will be read again
+    history = diagnosis.read(records.finish(folder))
+    items = diagnosis.gather(history, losses, diverged)
+    about = About(dataset.vocabulary.size, losses, diverged, plain)
+    findings = diagnosis.diagnose(history, about)
     found = Result(
         member.run_id,
         "done" if diverged is None else "diverged",
@@ -221,10 +226,10 @@ def _result(
         diverged,
         dataset.vocabulary.size,
         dataset.sha256,
-        json.loads(json.dumps(asdict(config))),  # as it will be read again
+        plain,
         member.seconds,
-        evidence.verdict(items),
-        json.loads(json.dumps([asdict(item) for item in items])),
+        diagnosis.verdict(findings, diagnosis.unknown(items)),
+        *(json.loads(json.dumps([asdict(one) for one in of])) for of in (findings, items)),
     )
     result.write(folder, found)
     return found

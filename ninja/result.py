@@ -34,7 +34,8 @@ class Result:
         config: as plain data.
         seconds: trained, over all starts.
         verdict: "healthy", or what is not.
-        evidence: each number it rests on, `ninja.evidence.Evidence` as plain data.
+        findings: what is wrong, `ninja.diagnosis.Finding` as plain data, causes first.
+        evidence: the numbers of its health, `ninja.diagnosis.Evidence` as plain data.
         finished: when, in UTC.
         versions: of what computed it.
         git_revision: of the checkout, if there is one.
@@ -50,6 +51,7 @@ class Result:
     config: dict[str, Any]
     seconds: float
     verdict: str
+    findings: list[dict[str, Any]]
     evidence: list[dict[str, Any]]
     finished: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: dict(versions()))

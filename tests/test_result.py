@@ -23,6 +23,7 @@ DONE = Result(
     config={"seed": 1},
     seconds=1.5,
     verdict="healthy",
+    findings=[{"kind": "stalled"}],
     evidence=[{"about": "loss", "step": 3, "value": 2.0, "says": None}],
 )
 DIVERGED = replace(

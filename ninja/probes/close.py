@@ -6,7 +6,6 @@ from torch import Tensor
 
 from ninja.net import Net, Node
 from ninja.probes.blocks import Block, outputs
-from ninja.probes.columns import STEEPEST
 from ninja.probes.layers import activations_of
 from ninja.probes.moments import (
     bessel,
@@ -18,11 +17,19 @@ from ninja.probes.moments import (
     variances,
 )
 from ninja.probes.twins import is_twin
-from ninja.rules import Rule
+from ninja.rules import GELU, ReLU, Rule, Sigmoid, Tanh
 from ninja.types import Tensors, Trace
 
 LINEAR = 0.1
 """Size of a pre-activation below which tanh is as good as a straight line."""
+
+STEEPEST: dict[type[Rule], float] = {
+    Tanh: 1.0,
+    Sigmoid: 0.25,
+    ReLU: 1.0,
+    GELU: 1.1289,  # at √2
+}
+"""The largest slope of the activations that have flat parts."""
 
 CLOSED = 0.1
 """Share of its largest slope below which a unit's mean slope counts as a closed gate."""
@@ -37,7 +44,8 @@ def close_blocks(net: Net, trace: Trace) -> list[Block]:
     act_std    its deviation (unbiased)
     linear     share of elements whose pre-activation lies within ±0.1
     twins      share of units whose output equals another unit's on every row
-    gate       share of units whose mean φ′ is below a tenth of its maximum; tanh and sigmoid
+    gate       share of units whose mean φ′ is below a tenth of its maximum: a tanh or sigmoid at
+               its ends, a ReLU or GELU that hardly ever acts
     =========  ==============================================================================
 
     Args:
@@ -105,8 +113,8 @@ def closed_share(rule: Rule, saved: Tensors) -> Tensor:
     φ′ is the delta of x for dy = 1, by the rule.
 
     Args:
-        rule: an activation that saturates.
-        saved: what its backward needs; "y", (..., N, F), is enough for those of `STEEPEST`.
+        rule: an activation of `STEEPEST`.
+        saved: what its forward leaves, (..., N, F) each; "y" is enough but for a GELU.
     """
     y = saved["y"]
     slope, _ = rule.backward({}, saved, y.new_ones(()).expand_as(y))

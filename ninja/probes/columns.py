@@ -45,8 +45,8 @@ from ninja.rules import Rule, Sigmoid, Tanh
 SATURATED = 0.97
 """The lecture's bound: a tanh beyond it counts as saturated."""
 
-STEEPEST: dict[type[Rule], float] = {Tanh: 1.0, Sigmoid: 0.25}
-"""The largest slope of the activations that saturate: it lies at 0."""
+SATURATE = (Tanh, Sigmoid)
+"""Activations that are flat at both ends."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ninja.net import Net, Node
 from ninja.probes.blocks import Values
-from ninja.probes.columns import STEEPEST, Columns, Subjects
+from ninja.probes.columns import SATURATE, Columns, Subjects
 from ninja.probes.names import matrices, names_of, picked
 from ninja.probes.snapshot import Snapshot
 from ninja.rules.activations import Activation
@@ -55,7 +55,7 @@ def _subjects(step: Snapshot) -> Subjects:
         moved=matrices(step.params, step.lead),
         outputs=outputs,
         units=[node.name for node in nodes],
-        gates={node.name: node.rule for node in nodes if type(node.rule) in STEEPEST},
+        gates={node.name: node.rule for node in nodes if isinstance(node.rule, SATURATE)},
         reached={name: (of, deltas[of]["y"].shape[-1]) for name, of in sources.items()},
         known=step.directions is deltas,
     )

@@ -139,6 +139,8 @@ class Session:
             last: dict[str, Any] = metrics.last_row(result)
             if rows:
                 last["profile/depth"] = _chart(rows[0], rows[-1])
+            if result["findings"]:
+                last["health/findings"] = _findings(result)
             self._run.log(last)
             self.sent += 1
         self._run.summary.update(metrics.summary(result))
@@ -157,6 +159,13 @@ class Session:
         for path in self._earlier:
             shutil.rmtree(path)
         self._earlier.clear()
+
+
+def _findings(result: Mapping[str, Any]) -> "wandb.Table":
+    import wandb
+
+    rows = metrics.findings(result)
+    return wandb.Table(columns=list(metrics.FINDING), data=[*rows])
 
 
 def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":

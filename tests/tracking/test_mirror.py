@@ -13,7 +13,7 @@ import pytest
 from ninja.config import WandbConfig
 from ninja.lock import Lock
 from ninja.result import RESULT
-from ninja.tracking import Mirror, client, identity
+from ninja.tracking import Mirror, client, identity, metrics
 from tests.tracking.made import (
     NAN,
     SHORT,
@@ -91,6 +91,8 @@ def gone(name: str, seconds: float = 5.0) -> bool:
 def test_offline_everything_is_in_the_runs_own_folder(tmp_path: Path) -> None:
     folder = ended_run(tmp_path / "c0ffee")
     record(folder, [row(21, loss=NAN, grad_norm=float("inf"))])
+    finding = dict.fromkeys(metrics.FINDING, "") | {"kind": "dead", "step": 0, "evidence": []}
+    result(folder, findings=[finding])
     assert mirrored([folder], "offline") == []
     assert state(folder) == "offline"
     rows = history(folder)
@@ -100,6 +102,7 @@ def test_offline_everything_is_in_the_runs_own_folder(tmp_path: Path) -> None:
     assert rows[-2]["loss/train"] != rows[-2]["loss/train"]
     assert rows[-2]["grad/norm"] == float("inf")
     assert (rows[-1]["loss/val"], rows[-1]["loss/train_split"]) == (2.2, 2.1)
+    assert (rows[-1]["health/findings"]["ncols"], rows[-1]["health/findings"]["nrows"]) == (6, 1)
     (run,) = [one.run for one in logged(folder) if one.WhichOneof("record_type") == "run"]
     assert (run.display_name, run.job_type, run.run_group) == ("c0ffee", "a study", "a study")
     assert set(run.tags) == {"manual_fused", "norm=batchnorm"}
