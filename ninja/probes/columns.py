@@ -90,6 +90,8 @@ class Columns:
         centred: those of them that have a mean, by their places.
         gates_at: places of the units that saturate, in the order of their shares.
         reached_at: places and widths of the deltas whose dead units are counted.
+        gated: the rules of the former, by their places.
+        widths: those of the latter, by their places.
     """
 
     def __init__(self, subjects: Subjects, counts: Sequence[int]) -> None:
@@ -107,8 +109,8 @@ class Columns:
         self.gates_at = [units[name] for name in of.gates]
         self.reached_at = [(deltas[source], width) for source, width in of.reached.values()]
         self._centred = frozenset(self.centred)
-        self._gated = {units[name]: rule for name, rule in of.gates.items()}
-        self._widths = dict(self.reached_at)
+        self.gated = {units[name]: rule for name, rule in of.gates.items()}
+        self.widths = dict(self.reached_at)
         self.counts, self.count = list(counts), len(counts)
         size = np.array(counts, dtype=np.float64)[:, None]
         self.size = size[self.centred]
@@ -146,10 +148,10 @@ class Columns:
             norm.append(torch.linalg.vector_norm(t, dim=-1))
             if index in self._centred:
                 total[index] = t.sum(-1)  # torch's mean takes twice as long
-            if index in self._gated:
-                crowd[index] = saturated(self._gated[index], t)
-            if index in self._widths:
-                living[index] = alive(t.unflatten(1, (-1, self._widths[index])))
+            if index in self.gated:
+                crowd[index] = saturated(self.gated[index], t)
+            if index in self.widths:
+                living[index] = alive(t.unflatten(1, (-1, self.widths[index])))
         return host(
             [
                 *norm,
