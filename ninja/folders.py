@@ -121,6 +121,8 @@ def diagnosed(folder: Path) -> Diagnosed:
 
 def _about(folder: Path, done: Result | None) -> About:
     if done is not None:
+        if done.status == "watched":
+            return About(done.classes or None)
         return About(done.classes, done.losses, done.diverged, done.config)
     config = config_in(folder, None)
     letters = set("".join(words.read_words(config.data.path or words.NAMES)))

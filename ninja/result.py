@@ -25,7 +25,9 @@ class Result:
 
     Attributes:
         run_id: of the run.
-        status: trained to the end, or stopped where a number was none.
+        status: trained to the end, or stopped where a number was none; or watched, a training of
+            somebody else's, of which less is known: then it has no config, no losses of splits,
+            and classes is 0 where they are not known.
         steps: trained.
         losses: by split; empty when it diverged.
         diverged: the step, node and tensor where the first infinity or not-a-number stood.
@@ -43,7 +45,7 @@ class Result:
     """
 
     run_id: str
-    status: Literal["done", "diverged"]
+    status: Literal["done", "diverged", "watched"]
     steps: int
     losses: dict[str, float]
     diverged: dict[str, Any] | None
