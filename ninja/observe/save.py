@@ -51,6 +51,7 @@ def save(
         Result(
             run_id="watched",
             status="watched",
+            execution="eager",
             losses={},
             diverged=None,
             data_sha256="",
