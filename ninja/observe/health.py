@@ -193,7 +193,7 @@ class Health:
         self._disarm()
         self._modules.read()  # it may have been changed
         self._updates.read()
-        self._look = Look(Closely() if close else None, self._updates.note)
+        self._look = Look(Closely() if close else None, self._note)
         self._updates.arm(close=close)
         if not self._blind:
             self._hooks.arm(self._look)
@@ -202,6 +202,14 @@ class Health:
         if trained:  # no output will tell that a backward pass has begun
             came = self._look.came
             self._trigger = register_multi_grad_hook(trained, lambda _: came(), mode="any")
+
+    def _note(self) -> None:
+        """A backward pass has ended."""
+        if self._modules.lazy:  # the forward has made the parameters
+            self._modules.read()
+            self._updates.read()
+            self._updates.arm(close=True)
+        self._updates.note()
 
     def _disarm(self) -> None:
         """A due step is over."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
 from ninja.observe import kinds
@@ -105,6 +106,7 @@ class Modules:
         owned: every parameter once, in the order of definition.
         owners: the kinds of all modules that ever had a parameter, by name.
         inplace: some module writes over its input.
+        lazy: some parameter has no shape yet.
     """
 
     model: nn.Module
@@ -112,6 +114,7 @@ class Modules:
     owned: list[Owned] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     inplace: bool = False
+    lazy: bool = False
     _fast: list[nn.Module] = field(default_factory=list)
 
     def read(self) -> None:
@@ -132,6 +135,7 @@ class Modules:
         self.owners |= {of.place.name: of.place.kind for of in self.owned}
         places = self.places.values()
         self.inplace = any(place.inplace for place in places)
+        self.lazy = any(isinstance(of.tensor, UninitializedParameter) for of in self.owned)
         self._fast = [place.module for place in places if isinstance(place.module, FAST)]
 
     def has_fast_path(self) -> bool:

@@ -42,10 +42,10 @@ class Nodes:
         """Of a module that was called; an activation reads the output of another one, if known."""
         read = source.name if source is not None and place.acts else ""
         found = self._known.get((place.name, read))
-        if found is not None:
+        if found is not None and found.kind == place.kind:
             return found
-        name = place.name
-        if name in self._kinds:
+        name = place.name if found is None else found.name
+        if found is None and name in self._kinds:
             name = f"{name}({read or 'input'})"
         return self._new((place.name, read), name, place.kind, acts=place.acts)
 

@@ -162,9 +162,8 @@ def test_in_the_fast_lane_arrays_are_filled() -> None:
     optimizer = SGD(model.parameters(), lr=0.5)
     updates = listening(model, optimizer)
     (group,) = updates.groups
-    room = [
-        (np.empty(one.tensor.shape, "f"), one.tensor.detach().numpy()) for one in group.matrices
-    ]
+    arrays = [one.tensor.detach().numpy() for one in group.matrices]
+    room = [(np.empty_like(array), array) for array in arrays]
     updates.arm([room])
     weights = [one.tensor.detach().clone() for one in group.matrices]
     model(X).sum().backward()
@@ -172,12 +171,9 @@ def test_in_the_fast_lane_arrays_are_filled() -> None:
     for (before, _), weight in zip(room, weights, strict=True):
         assert torch.equal(torch.from_numpy(before), weight)
     assert group.squares is not None
-    norms = [
-        one.tensor.grad.square().sum().item()
-        for one in group.members
-        if one.tensor.grad is not None
-    ]
-    assert group.squares == pytest.approx(norms, rel=1e-5)
+    grads = [one.tensor.grad for one in group.members]
+    squares = [grad.square().sum().item() for grad in grads if grad is not None]
+    assert group.squares == pytest.approx(squares, rel=1e-5)
     model.zero_grad()
     updates.arm([room])
     updates.note()
