@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -43,18 +42,19 @@ def compiled(rounds: int = 15) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for name, (_, runs) in NETS.items():
         with tempfile.TemporaryDirectory() as folder:
-            cold = child(name, folder, 0)["start"]
-            one = found[name] = child(name, folder, rounds) | {"cold": cold}
+            first = child(name, folder, 0)
+            one = child(name, folder, rounds)
+        found[name] = one | {"cold": first["start"], "cold cpu": first["start cpu"]}
         eager, fast = one["eager"] * runs / 1e6, one["compiled"] * runs / 1e6
         print(f"{name}, stack of {runs}")
         print(
             f"  a run's step: eager {one['eager']:.0f} µs, compiled {one['compiled']:.0f} µs, "
             f"ratio {one['ratio']:.2f}"
         )
-        print(f"  start: cold {cold:.1f} s, warm {one['start']:.1f} s")
-        if eager > fast:
-            pays = [round(start / (eager - fast)) for start in (cold, one["start"])]
-            print(f"  pays from {pays[0]:,} steps (cold) or {pays[1]:,} (warm) of a stack")
+        for what, of in (("cold", first), ("warm", one)):
+            pays = f"{of['start'] / (eager - fast):,.0f} steps" if eager > fast else "no steps"
+            shown = f"{of['start']:.1f} s, {of['start cpu']:.1f} s of a core"
+            print(f"  {what} start {shown}: pays from {pays} of such a stack")
         print(f"  {STEPS:,} steps, difference of a loss, of the mean of the last 100")
         for what, of in (("compiled", ""), ("autograd", " of rounding")):
             shown = f"{one[f'losses{of}']:.1e}, {one[f'ends{of}']:.1e}"
@@ -86,10 +86,12 @@ def measured(name: str, rounds: int) -> dict[str, float]:
         configs = [replace(shape, seed=seed, optimizer=of) for seed, of in enumerate(rates)]
         return begin_together(configs, dataset)
 
-    eager, without = timed(begun)
-    fast, start = timed(lambda: begun(compile=True))
+    eager = begun()
+    before, began = sum(os.times()[:4]), time.perf_counter()
+    fast = begun(compile=True)
+    took = {"start": time.perf_counter() - began, "start cpu": sum(os.times()[:4]) - before}
     if not rounds:
-        return {"start": start - without}
+        return took
     times = turns({"eager": eager, "compiled": fast}, rounds)
     ratio = statistics.median(b / a for a, b in zip(times["eager"], times["compiled"], strict=True))
     each = {key: statistics.median(of) / runs * 1e6 for key, of in times.items()}
@@ -97,17 +99,12 @@ def measured(name: str, rounds: int) -> dict[str, float]:
         losses(begun(**of)) for of in ({}, {"compile": True}, {"backward": "autograd"})
     )
     return {
-        "start": start - without,
+        **took,
         **each,
         "ratio": ratio,
         **apart(by_hand, other, ""),
         **apart(by_hand, autograd, " of rounding"),
     }
-
-
-def timed(begun: Callable[[], Training]) -> tuple[Training, float]:
-    began = time.perf_counter()
-    return begun(), time.perf_counter() - began
 
 
 def turns(stacks: dict[str, Training], rounds: int) -> dict[str, list[float]]:
