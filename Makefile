@@ -40,8 +40,8 @@ test-engines: setup ## Ray's and Slurm's proofs, with real clusters; tests/slurm
 	$(BIN)/python -m pytest -n 1 -m engines
 
 lint: setup ## Ruff, basedpyright (strict on ninja/), import-linter
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from ninja.observe import watch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.diagnosis import extras, modules
 from benchmarks.diagnosis.cases import PROBE, Edit
 from benchmarks.diagnosis.module_cases import Module
+from ninja.observe import watch
 from ninja.probes import due
 
 EVALUATED = 4096
