@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from compiled import compiled
 from step import gemm_step
 
-from ninja import data, evaluate, fit, loop, result
+from ninja import data, diagnosis, evaluate, fit, loop, result
 from ninja.allocator import keep_freed_memory
 from ninja.config import ModelConfig, OptimizerConfig, RunConfig
 from ninja.probes import NOTHING
@@ -64,9 +65,10 @@ def main() -> None:
     parser.add_argument("--parts", action="store_true", help="only where a run's time goes")
     parser.add_argument("--growth", action="store_true", help="only 100 runs against 2,000")
     parser.add_argument("--sizes", action="store_true", help="only the step against the stack")
+    parser.add_argument("--compiled", action="store_true", help="only compile=true against eager")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    only = options.parts or options.growth or options.sizes
+    only = options.parts or options.growth or options.sizes or options.compiled
     found: dict[str, Any] = {}
     if not only:
         found["commands"] = [commands(steps, options.share) for steps in options.steps]
@@ -76,6 +78,8 @@ def main() -> None:
         found["growth"] = growth()
     if options.sizes or not only:
         found["sizes"] = sizes()
+    if options.compiled or not only:
+        found["compiled"] = compiled()
     if options.json:
         print(json.dumps(found, indent=1))
 
@@ -153,7 +157,9 @@ def parts(count: int = 24, steps: int = 1_000) -> dict[str, float]:
             ("rows", loop.Loop, "_write"),
             ("checkpoints", loop.checkpoint, "save"),
             ("evaluation", evaluate, "losses"),
-            ("tables, evidence", fit.evidence, "gather"),
+            ("tables, history", diagnosis, "read"),
+            ("numbers", diagnosis, "gather"),
+            ("findings", diagnosis, "diagnose"),
             ("result", result, "write"),
             ("locks, resuming", fit, "_begin"),
         ):

@@ -4,23 +4,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ninja.backward_check import check_backward
     from ninja.challenges import BatchNorm1d, cross_entropy_backward, linear_tanh_backward
     from ninja.gradcheck import gradient_check
+    from ninja.observe import watch
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "BatchNorm1d",
     "__version__",
+    "check_backward",
     "cross_entropy_backward",
     "gradient_check",
     "linear_tanh_backward",
+    "watch",
 ]
+
+_HOMES = {
+    "check_backward": "ninja.backward_check",
+    "gradient_check": "ninja.gradcheck",
+    "watch": "ninja.observe",
+}
 
 
 def __getattr__(name: str) -> Any:
     """The public names, found when they are asked for: ``--help`` need not wait for torch."""
     if name not in __all__:
         raise AttributeError(f"module 'ninja' has no attribute {name!r}")
-    module = "ninja.gradcheck" if name == "gradient_check" else "ninja.challenges"
-    return getattr(import_module(module), name)
+    return getattr(import_module(_HOMES.get(name, "ninja.challenges")), name)

@@ -139,8 +139,19 @@ def check_keys(config: RunConfig) -> None:
         raise ConfigError(
             "batch_size: 1 row has no variance for norm.name=batchnorm, give 2 or more"
         )
+    _check_compile(config)
     _check_wandb(config.wandb)
     _check_memory(config)
+
+
+def _check_compile(config: RunConfig) -> None:
+    if config.compile and config.backward == "autograd":
+        raise ConfigError(
+            "compile: autograd's graph is not compiled, give backward=manual_fused or "
+            "backward=manual_atomic, or compile=false"
+        )
+    if config.compile and config.device != "cpu":
+        raise ConfigError(f"compile: not on device={config.device}, give compile=false")
 
 
 def check_place(config: RunConfig) -> None:

@@ -1,6 +1,6 @@
 """``python -m ninja COMMAND``: the parser, and what every command does with a fault.
 
-Exit codes: 0, all is right; 1, a gradient is wrong; 2, the command or its input is.
+Exit codes: 0, all is right; 1, a gradient is wrong or sick; 2, the command or its input is.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import ninja
-from ninja.commands import gradcheck, mutants, sample, sync, verify
+from ninja.commands import diagnose, gradcheck, mutants, sample, sync, theory, verify
 from ninja.errors import ConfigError, NinjaError
 
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     version = f"gradient-ninja {ninja.__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (verify, gradcheck, mutants, sample, sync):
+    for command in (verify, gradcheck, mutants, theory, diagnose, sample, sync):
         command.add(commands)
     try:
         options = parser.parse_args(arguments)

@@ -212,6 +212,7 @@ class RunConfig:
         device: where it trains.
         dtype: of parameters and activations.
         threads: of the process; bit-identity is promised for one.
+        compile: make the steps that nobody looks at by compiled code.
     """
 
     study: str = "default"
@@ -232,6 +233,7 @@ class RunConfig:
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "float64"] = "float32"
     threads: int = 1
+    compile: bool = False
 
     @property
     def network(self) -> NetworkConfig:

@@ -28,6 +28,10 @@ class ConfigError(NinjaError):
     """A fault of a configuration value; the message names its key."""
 
 
+class TheoryError(NinjaError):
+    """A prediction asked for where its theory does not apply."""
+
+
 def nearest(key: str, given: object, known: Iterable[str]) -> str:
     """The refusal of an unknown name: what there is, and which was probably meant."""
     names = sorted(known)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,10 +12,11 @@ from typing import Any
 
 import torch
 
-from ninja import checkpoint, data, evaluate, evidence, records, result, runs
+from ninja import checkpoint, compiler, data, diagnosis, evaluate, records, result, runs
 from ninja.checkpoint import TrainState
 from ninja.checks import check_run
 from ninja.config import RunConfig
+from ninja.diagnosis import About
 from ninja.errors import NinjaError, RunError
 from ninja.evaluate import Splits
 from ninja.lock import Lock
@@ -83,6 +85,7 @@ def fit_together(
     entries: Sequence[Entry],
     ended: Callable[[int, Ending], None],
     made: Callable[[int], None] = _silent,
+    patience: float = 0.0,
 ) -> None:
     """The same for several runs of one shape (`ninja.sweep.plan`), trained as a stack.
 
@@ -92,13 +95,18 @@ def fit_together(
     Args:
         entries: of the runs.
         ended: is told of each run's end, by its place in the entries.
-        made: is told now and then how many steps were made, summed over the runs.
+        made: is told now and then how many steps were made, summed over the runs. It may raise
+            KeyboardInterrupt, which asks to stop as a signal does, also where none is heard: in
+            another thread than the main one.
+        patience: seconds to wait, in all, for other processes to leave the runs' folders: those of
+            a sweep that was killed, or of a worker that was given up, may not know it yet.
     """
+    until = time.monotonic() + patience
     with ExitStack() as held:
         begun: dict[int, list[tuple[int, _Begun]]] = {}
         for number, entry in enumerate(entries):
             try:
-                there = _begin(entry, held)
+                there = _begin(entry, held, until)
             except (NinjaError, OSError) as error:
                 ended(number, error)
                 continue
@@ -128,13 +136,13 @@ class _Begun:
         return 0 if self.state is None else self.state.step
 
 
-def _begin(entry: Entry, stack: ExitStack) -> "_Begun | Result":
+def _begin(entry: Entry, stack: ExitStack, until: float) -> "_Begun | Result":
     """Lock the run, and find out how far it is; its result if it is done."""
     config, folder = entry.config, entry.folder
     check_run(config)
     folder.mkdir(parents=True, exist_ok=True)
     run_id = runs.run_id(config)
-    stack.enter_context(_locked(folder))
+    stack.enter_context(_locked(folder, until))
     done = result.read(folder, run_id)
     if done is not None:
         entry.held(config.steps)
@@ -172,6 +180,9 @@ def _train(
         dataset = words.to(config.device)
         states = [begun.state for _, begun in group if begun.state is not None]
         configs = [begun.entry.config for _, begun in group]
+        if config.compile:
+            for _, begun in group:
+                begun.entry.say("compiling the step: a few seconds, or a minute for a new shape")
         run = begin_together(configs, dataset, states or None)
         splits = Splits.of(dataset, config.batch_size)
     except (NinjaError, OSError) as error:  # of what they have in common
@@ -212,7 +223,11 @@ def _result(
         losses = asdict(evaluated)
         if not math.isfinite(losses["train"]):
             losses, diverged = {}, {"step": run.step - 1, "node": "evaluation", "tensor": "loss"}
-    items = evidence.gather(records.finish(folder), losses, diverged)
+    plain = json.loads(json.dumps(asdict(config)))  # as it will be read again
+    history = diagnosis.read(records.finish(folder))
+    items = diagnosis.gather(history, losses, diverged)
+    about = About(dataset.vocabulary.size, losses, diverged, plain)
+    findings = diagnosis.diagnose(history, about)
     found = Result(
         member.run_id,
         "done" if diverged is None else "diverged",
@@ -221,25 +236,29 @@ def _result(
         diverged,
         dataset.vocabulary.size,
         dataset.sha256,
-        json.loads(json.dumps(asdict(config))),  # as it will be read again
+        plain,
         member.seconds,
-        evidence.verdict(items),
-        json.loads(json.dumps([asdict(item) for item in items])),
+        "compiled" if config.compile else "eager",
+        diagnosis.verdict(findings, diagnosis.unknown(items)),
+        *(json.loads(json.dumps([asdict(one) for one in of])) for of in (findings, items)),
+        versions={**result.versions(), **({"c++": compiler.version()} if config.compile else {})},
     )
     result.write(folder, found)
     return found
 
 
 @contextmanager
-def _locked(folder: Path) -> Generator[None]:
+def _locked(folder: Path, until: float) -> Generator[None]:
     """One process a run. The lock goes with the process, however that ends.
 
     Raises:
-        RunError: another process is in this run.
+        RunError: another process is in this run, and stays.
     """
     lock = Lock(folder / ".lock")
-    if not lock.take():
-        raise RunError(f"{str(folder)!r}: another process is training this run")
+    while not lock.take():
+        if time.monotonic() >= until:
+            raise RunError(f"{str(folder)!r}: another process is training this run")
+        time.sleep(0.05)
     try:
         yield
     finally:

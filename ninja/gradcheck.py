@@ -27,6 +27,7 @@ class GradientCheck:
         max_error: the largest absolute difference.
         where: index of that element; None when the shapes differ.
         numerical: the central differences, float64, in x's shape.
+        wrong: which elements are beyond the tolerance, in x's shape.
         reason: what is wrong, in a line; empty when nothing is.
     """
 
@@ -34,6 +35,7 @@ class GradientCheck:
     max_error: float
     where: tuple[int, ...] | None
     numerical: NDArray[np.float64]
+    wrong: NDArray[np.bool_]
     reason: str = ""
 
     def __bool__(self) -> bool:
@@ -70,9 +72,11 @@ def gradient_check(
     numerical, size = _central_differences(f, x, point, eps)
     if analytical.shape != point.shape:
         reason = f"the gradient has shape {analytical.shape}, and x {point.shape}"
-        return GradientCheck(False, float("nan"), None, numerical, reason)
+        everywhere = np.ones(point.shape, dtype=np.bool_)
+        return GradientCheck(False, float("nan"), None, numerical, everywhere, reason)
     if not point.size:
-        return GradientCheck(True, 0.0, None, numerical)
+        nowhere = np.zeros(point.shape, dtype=np.bool_)
+        return GradientCheck(True, 0.0, None, numerical, nowhere)
     error = np.abs(np.where(np.isfinite(analytical), analytical, np.inf) - numerical)
     magnitude = np.maximum(np.abs(analytical), np.abs(numerical))
     rounding = 100 * np.finfo(np.float64).eps * size / eps
@@ -82,7 +86,7 @@ def gradient_check(
     reason = ""
     if wrong.any():
         reason = f"at {where} it is {analytical[where]:.9g}, and numerically {numerical[where]:.9g}"
-    return GradientCheck(not wrong.any(), float(error.max()), where, numerical, reason)
+    return GradientCheck(not wrong.any(), float(error.max()), where, numerical, wrong, reason)
 
 
 def _epsilon(name: str, x: Any) -> float:

@@ -109,7 +109,10 @@ class Loop:
         leave: Leave,
         made: Callable[[int], None],
     ) -> None:
-        """Args: ``made`` is told now and then how many steps were made, summed over the runs."""
+        """Args: ``made`` is told now and then how many steps were made, summed over the runs.
+
+        It may raise KeyboardInterrupt, which asks to stop as a signal does.
+        """
         self.run, self.members = run, members
         self.dataset, self.splits = dataset, splits
         self.leave, self.made = leave, made
@@ -120,11 +123,12 @@ class Loop:
         self.told = run.step
         self.patience = 0.0
         self.saved = -1
+        self.caught: list[int] = []
 
     def go(self) -> int | None:
         """Run the loop; returns the signal that ended it."""
-        config = self.run.config
-        with _signals() as caught:
+        config, caught = self.run.config, self.caught
+        with _signals(caught):
             while self.members and self.run.step < config.steps:
                 owed = due(config.probe, self.run.step)
                 step = train_step(self.run, owed)
@@ -234,8 +238,12 @@ class Loop:
             The runs whose records cannot be written.
         """
         if self.run.step > self.told:
-            self.made((self.run.step - self.told) * len(self.members))
+            made = (self.run.step - self.told) * len(self.members)
             self.told = self.run.step
+            try:
+                self.made(made)
+            except KeyboardInterrupt:
+                self.caught.append(signal.SIGINT)
         start = time.perf_counter()
         steps = self.sight.rows()
         each = (time.perf_counter() - start) / max(len(steps) * len(self.members), 1) * 1e6
@@ -322,11 +330,10 @@ def _first_bad(step: Step, replica: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _signals() -> Generator[list[int]]:
+def _signals(caught: list[int]) -> Generator[None]:
     """Note SIGTERM and SIGINT, for the loop to act on between two steps."""
-    caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
-        yield caught
+        yield
         return
 
     def note(number: int, _: FrameType | None) -> None:
@@ -337,7 +344,7 @@ def _signals() -> Generator[list[int]]:
     numbers = [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield caught
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -48,13 +48,17 @@ class Net:
                 and closed to autograd for good.
         """
         bound = _leaves(params) if graph else params
+        with torch.inference_mode(mode=not graph), torch.set_grad_enabled(graph):
+            return self.traced(bound, batch)
+
+    def traced(self, bound: Params, batch: Batch) -> Trace:
+        """`forward` in whatever mode torch is: what a compiler can read."""
         values: Tensors = {"tokens": batch.tokens, "targets": batch.targets}
         saved: dict[str, Tensors] = {}
-        with torch.inference_mode(mode=not graph), torch.set_grad_enabled(graph):
-            for node in self.nodes:
-                inputs = [values[name] for name in node.inputs]
-                saved[node.name] = node.rule.forward(bound[node.name], *inputs)
-                values[node.name] = saved[node.name]["y"]
+        for node in self.nodes:
+            inputs = [values[name] for name in node.inputs]
+            saved[node.name] = node.rule.forward(bound[node.name], *inputs)
+            values[node.name] = saved[node.name]["y"]
         return Trace(values[self.nodes[-1].name], saved, bound)
 
     def evaluation(self) -> "Net":

@@ -106,7 +106,7 @@ def update_(
     deltas: Deltas,
     state: State,
     lr: float | Tensor,
-    step: int,
+    step: int | Tensor,
 ) -> None:
     """One step of the optimiser that the config names. Changes ``params`` and ``state`` in place.
 
@@ -117,7 +117,7 @@ def update_(
         state: as `start` made it and the earlier steps left it.
         lr: `learning_rate`; or one per replica, (...), in float64, so that each is the very number
             that the run alone would be given.
-        step: from 0, counted since `start`.
+        step: from 0, counted since `start`; or as a tensor, (), in float64.
     """
     if config.name == "adamw":
         _adamw_(config, params, deltas, state, lr, step)
@@ -173,7 +173,7 @@ def _adamw_(
     deltas: Deltas,
     state: State,
     lr: float | Tensor,
-    step: int,
+    step: int | Tensor,
 ) -> None:
     """AdamW, with t = step + 1 (Loshchilov & Hutter 2019).
 

@@ -25,7 +25,9 @@ class Result:
 
     Attributes:
         run_id: of the run.
-        status: trained to the end, or stopped where a number was none.
+        status: trained to the end, or stopped where a number was none; or watched, a training of
+            somebody else's, of which less is known: then it has no config, no losses of splits,
+            and classes is 0 where they are not known.
         steps: trained.
         losses: by split; empty when it diverged.
         diverged: the step, node and tensor where the first infinity or not-a-number stood.
@@ -33,15 +35,17 @@ class Result:
         data_sha256: of the word list.
         config: as plain data.
         seconds: trained, over all starts.
+        execution: of the steps that nobody looked at.
         verdict: "healthy", or what is not.
-        evidence: each number it rests on, `ninja.evidence.Evidence` as plain data.
+        findings: what is wrong, `ninja.diagnosis.Finding` as plain data, causes first.
+        evidence: the numbers of its health, `ninja.diagnosis.Evidence` as plain data.
         finished: when, in UTC.
         versions: of what computed it.
         git_revision: of the checkout, if there is one.
     """
 
     run_id: str
-    status: Literal["done", "diverged"]
+    status: Literal["done", "diverged", "watched"]
     steps: int
     losses: dict[str, float]
     diverged: dict[str, Any] | None
@@ -49,7 +53,9 @@ class Result:
     data_sha256: str
     config: dict[str, Any]
     seconds: float
+    execution: Literal["eager", "compiled"]
     verdict: str
+    findings: list[dict[str, Any]]
     evidence: list[dict[str, Any]]
     finished: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: dict(versions()))

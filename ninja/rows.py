@@ -133,10 +133,11 @@ class Sight:
         if self._layers is None:
             self._layers = Layers(snapshot)
             self.cells["layers"] = self._layers.cells
-            pending = None if snapshot.lead else Pending(self._layers, snapshot)
+            like = snapshot.trace.loss
+            pending = None if snapshot.lead else Pending(self._layers, like)
             self._pending = pending if pending is not None and pending.room > 1 else None
         if self._pending is not None:
-            self._pending.take(snapshot)
+            self._pending.take(self._layers.measured(snapshot), snapshot.rate)
             return
         measured, rate = self._layers.flat(snapshot), np.asarray(snapshot.rate)
         sums = self._layers.sums(measured)

@@ -4,25 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch import Generator, Tensor
-from yaml import YAMLError
 
 from ninja import checkpoint, data, evaluate, result, runs, words
-from ninja.checks import check_run
 from ninja.config import RunConfig
 from ninja.distinct import Distinct
-from ninja.errors import ConfigError, RecordError, RunError
+from ninja.errors import RecordError, RunError
+from ninja.folders import COMPOSED, config_in, runs_in
 from ninja.net import Net, merge
 from ninja.networks import build
-from ninja.schema import config_of
 from ninja.types import Batch, Params
 
 SEED = 2147483647 + 10
 """The lecture's, where it samples."""
 
-_COMPOSED = Path(".hydra/config.yaml")
 _LISTED = 10  # runs that a refusal names
 
 
@@ -73,26 +68,12 @@ def find(place: Path) -> Path:
     Raises:
         RecordError: there is none, or more than one.
     """
-    if not place.is_dir():
-        raise RecordError(f"{str(place)!r}: no such folder: give a run's, outputs/study/run_id")
-    if _is_run(place):
-        return place
-    found = sorted(folder for depth in ("*", "*/*") for folder in place.glob(depth))
-    found = [folder for folder in found if _is_run(folder)]
-    if not found:
-        raise RecordError(
-            f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id"
-        )
+    found = runs_in(place)
     if len(found) > 1:
         shown = ", ".join(str(folder) for folder in found[:_LISTED])
         more = ", …" if len(found) > _LISTED else ""
         raise RecordError(f"{str(place)!r}: {len(found)} runs lie here, give one: {shown}{more}")
     return found[0]
-
-
-def _is_run(folder: Path) -> bool:
-    names = (result.RESULT, checkpoint.CURRENT, checkpoint.PREVIOUS)
-    return any((folder / name).exists() for name in names)
 
 
 def trained(folder: Path) -> Trained:
@@ -107,7 +88,7 @@ def trained(folder: Path) -> Trained:
         raise RecordError(
             f"{str(folder)!r}: this run diverged at step {done.diverged['step']:,}: it has no words"
         )
-    config = _config(folder, done)
+    config = config_in(folder, done)
     path = config.data.path or words.NAMES
     dataset = data.load(path, config.data.block_size)
     if done is not None and done.data_sha256 != dataset.sha256:
@@ -118,7 +99,7 @@ def trained(folder: Path) -> Trained:
     run_id = runs.run_id(config) if done is None else done.run_id
     if done is None and run_id != folder.resolve().name:
         raise RecordError(
-            f"{str(folder)!r}: not the run {run_id} that its {_COMPOSED} and the words in "
+            f"{str(folder)!r}: not the run {run_id} that its {COMPOSED} and the words in "
             f"{str(path)!r} make: one of them has changed, put it back"
         )
     state, damaged = checkpoint.load(folder, run_id)
@@ -141,30 +122,6 @@ def trained(folder: Path) -> Trained:
         dataset.vocabulary,
         frozenset(data.split(words.read_words(path))[0]),
     )
-
-
-def _config(folder: Path, done: result.Result | None) -> RunConfig:
-    """From the result; while there is none, as Hydra has kept it."""
-    try:
-        if done is not None:
-            plain = done.config
-        else:
-            plain = OmegaConf.to_container(OmegaConf.load(folder / _COMPOSED), resolve=True)
-        if not isinstance(plain, dict):
-            raise ConfigError("it holds no keys")
-        config = config_of(RunConfig, plain)
-        check_run(config)
-    except FileNotFoundError:
-        raise RecordError(
-            f"{str(folder)!r}: neither a {result.RESULT} nor a {_COMPOSED}: finish the run first"
-        ) from None
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        name = _COMPOSED if done is None else result.RESULT
-        said = " ".join(str(error).split())
-        raise RecordError(
-            f"{str(folder / name)!r}: damaged or of another version ({said})"
-        ) from None
-    return config
 
 
 # --- words ----------------------------------------------------------------------------------------

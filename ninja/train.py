@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ninja import compiled
 from ninja.agreement import gap
 from ninja.batches import Batches
 from ninja.checkpoint import TrainState
 from ninja.config import RunConfig
 from ninja.data import Dataset
-from ninja.engines import Autograd, Engine, engine
+from ninja.engines import Autograd, Engine, Manual, engine
 from ninja.init import Generators, noise_generator
 from ninja.net import Net, draw
 from ninja.networks import build
 from ninja.optim import clipped, directions, learning_rate, start, update_
-from ninja.probes import Due, Snapshot, Values, copied, noise_terms
+from ninja.probes import NOTHING, Due, Snapshot, Values, copied, noise_terms
 from ninja.replicas import stack, unstack
 from ninja.types import Batch, Buffers, Deltas, Params, Trace
 
@@ -38,9 +39,9 @@ class Training:
         other: another one, for the steps that compare.
         batches: drawn from the runs' generators.
         step: the next one.
-        params: changed in place.
+        params: changed in place, or by a compiled step replaced.
         buffers: running statistics, replaced.
-        optimizer: momenta, changed in place.
+        optimizer: momenta, changed in place, or by a compiled step replaced.
         previous: the parameters' gradients of the last step, if the next one looks back at them;
             else empty.
         lr: learning rate of the next step, one or (R,) in float64.
@@ -94,8 +95,9 @@ class Step:
     Attributes:
         number: of the step.
         lr: its learning rate, one or (R,).
-        trace: of its forward, whose loss is the step's.
-        deltas: before clipping.
+        trace: of its forward, whose loss is the step's. A compiled step saves nothing, unless a
+            loss is not finite.
+        deltas: before clipping; a compiled step's are not kept.
         reference: the other engine's, of the same trace, if they are to be compared.
         snapshot: for the probes; none on a step that is not looked at.
         previous: the parameters' gradients of the step before, if they were kept.
@@ -119,6 +121,8 @@ def train_step(run: Training, due: Due) -> Step:
         run: is one step further afterwards.
         due: what the step owes to the record.
     """
+    if run.config.compile and due == NOTHING:
+        return _compiled_step(run)
     optimizer, number = run.config.optimizer, run.step
     graph = run.engine.graph or (due.compare and run.other.graph)
     trace = run.net.forward(run.params, next(run.batches), graph=graph)
@@ -141,6 +145,22 @@ def train_step(run: Training, due: Due) -> Step:
     previous = run.previous
     run.previous = _of_parameters(run.params, own) if due.keep else {}
     return Step(number, lr, trace, own, reference, snapshot, previous, noise)
+
+
+def _compiled_step(run: Training) -> Step:
+    """The same for a step that nobody looks at."""
+    assert isinstance(run.engine, Manual)
+    batch, lr, number = next(run.batches), run.lr, run.step
+    before = compiled.Made(run.params, run.optimizer, run.buffers)
+    loss, made = compiled.step(
+        run.net, run.engine, run.config.optimizer, before, batch, lr, run.limit, number
+    )
+    run.params, run.optimizer, run.buffers = made
+    run.previous = {}
+    run.stepped()
+    # where one is not finite, it will be asked which tensor was the first that was not
+    saved = {} if loss.isfinite().all() else run.net.forward(before.params, batch).saved
+    return Step(number, lr, Trace(loss, saved, before.params), {}, None, None, {}, None)
 
 
 def _of_parameters(params: Params, deltas: Deltas) -> Deltas:
@@ -190,6 +210,7 @@ def begin(config: RunConfig, dataset: Dataset, state: TrainState | None = None) 
 
     Raises:
         ConfigError: the network cannot be built.
+        RunError: its step cannot be compiled.
     """
     return begin_together([config], dataset, None if state is None else [state])
 
@@ -208,6 +229,7 @@ def begin_together(
 
     Raises:
         ConfigError: the network cannot be built.
+        RunError: its step cannot be compiled.
     """
     nets = [build(config.network, dataset.vocabulary.size) for config in configs]
     config, net = configs[0], nets[0]
@@ -238,7 +260,7 @@ def begin_together(
     )
     if states is not None:
         batches.restore([of for state in states for of in state.generators], states[0].used)
-    return Training(
+    run = Training(
         tuple(configs),
         net,
         chosen,
@@ -250,6 +272,11 @@ def begin_together(
         optimizer,
         previous,
     )
+    if config.compile:
+        assert isinstance(chosen, Manual)
+        own = state_of(run, 0, 0, 0.0)
+        compiled.prepare(config, net, chosen, compiled.Made(own.params, own.optimizer, own.buffers))
+    return run
 
 
 def _together(runs: Sequence[Params]) -> Params:
@@ -285,9 +312,8 @@ def state_of(run: Training, replica: int, record: int, seconds: float) -> TrainS
     generators, used = run.batches.state()
 
     def own(tensors: Params) -> Params:
-        if len(run.configs) == 1:
-            return tensors
-        return copied(unstack(tensors, replica))  # a view would be saved with the whole stack
+        # a view would be saved with the whole stack
+        return copied(unstack(tensors, replica) if len(run.configs) > 1 else tensors)
 
     return TrainState(
         run.step,

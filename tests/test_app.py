@@ -168,8 +168,9 @@ def test_what_does_not_matter_does_not_change_the_run() -> None:
         RunConfig(steps=1),
         RunConfig(threads=2),
         RunConfig(dtype="float64"),
+        RunConfig(compile=True),
     ]
-    assert len({first, *map(runs.run_id, others)}) == 5
+    assert len({first, *map(runs.run_id, others)}) == 6
 
 
 def test_equal_numbers_are_one_run_however_they_are_typed() -> None:
@@ -321,6 +322,7 @@ BAD = [
     ("optimizer.betas=[0.9]", "optimizer.betas"),
     ("optimizer.betas=[1,1]", "optimizer.betas: 1 would never forget"),
     ("threads=100000", "threads: 100000 is out of range"),
+    ("compile=1", "compile: 1 is not of type bool"),
     ("optimizer.clip=-1", "optimizer.clip: -1 is out of range"),
     ("optimizer.lr_schedule=[[-5,0.1]]", "optimizer.lr_schedule: -5 is out of range"),
     ("optimizer.lr_schedule=[[a,0.1]]", "optimizer.lr_schedule: (('a', 0.1),) is not of type"),
@@ -461,6 +463,8 @@ def test_a_name_that_one_of_several_runs_cannot_have(
 def test_a_contradiction_of_two_keys(tmp_path: Path) -> None:
     both = ("optimizer=adamw", "optimizer.momentum=0.9", f"output={tmp_path}")
     assert "AdamW has betas in its place" in refusal(*both)
+    both = ("backward=autograd", "compile=true", f"output={tmp_path}")
+    assert "compile: autograd's graph is not compiled, give backward=manual" in refusal(*both)
 
 
 def test_a_damaged_result(tmp_path: Path, words: str, done_run: Path) -> None:

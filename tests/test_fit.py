@@ -309,7 +309,7 @@ def test_a_second_process_in_a_run_is_refused(tmp_path: Path) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with fit._locked(tmp_path):  # pyright: ignore[reportPrivateUsage]
+        with fit._locked(tmp_path, 0.0):  # pyright: ignore[reportPrivateUsage]
             inside.set()
             leave.wait(10)
 

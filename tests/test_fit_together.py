@@ -288,7 +288,7 @@ def test_a_runs_seconds_are_its_share(tmp_path: Path, base: RunConfig) -> None:
     ("name", "backward"),
     [
         ("standardize_backward: a stack: replicas for rows", "manual_atomic"),
-        ("Manual.__call__: a stack: shared out among the replicas", "manual_fused"),
+        ("Manual.pulled: a stack: shared out among the replicas", "manual_fused"),
     ],
 )
 def test_a_mistake_that_only_a_stack_makes_is_no_rounding(

@@ -22,7 +22,9 @@ DONE = Result(
     data_sha256="0" * 64,
     config={"seed": 1},
     seconds=1.5,
+    execution="eager",
     verdict="healthy",
+    findings=[{"kind": "stalled"}],
     evidence=[{"about": "loss", "step": 3, "value": 2.0, "says": None}],
 )
 DIVERGED = replace(

@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import math
 import os
 import pty
@@ -29,7 +30,8 @@ from ninja.config import (
     ProbeConfig,
     RunConfig,
 )
-from ninja.evidence import gather, verdict
+from ninja.diagnosis import About, diagnose, gather, verdict
+from ninja.diagnosis import read as read_history
 from ninja.result import Result
 from ninja.screen.layers import OUTSIDE, Part, layers_table, parts
 from ninja.screen.lines import Lines
@@ -81,6 +83,8 @@ def network(depth: int, **numbers: float) -> list[dict[str, Any]]:
         {"node": output, "tensor": "y", "delta_rms": 5e-3},
         {"node": output, "tensor": "W", "grad_norm": 0.3, "update_ratio": -2.0},
     ]
+    for of in found:
+        of["layer"], of["rule"] = int(of["node"][:3]), of["node"][4:]
     return found
 
 
@@ -152,9 +156,9 @@ def coloured(part: Part) -> str:
         ("update", -3.0, -4.5),
         ("update", -3.0, -math.inf),
         ("saturated", 0.4, 0.6),
-        ("dead", 0.5, 0.51),
+        ("dead", 0.65, 0.66),
         ("gap", 1e-7, 1e-3),
-        ("profile", -1.9, -2.1),
+        ("profile", -1.1, -1.3),
         ("profile", 0.0, math.nan),
         ("delta", 1e-9, math.nan),
         ("grad", 1e9, math.inf),
@@ -334,16 +338,21 @@ def test_lines_come_every_two_seconds(
 
 
 def ended(**changes: Any) -> Result:
-    losses = {"train": 2.1, "validation": 2.2, "test": 2.3, "by_batch": 2.0}
-    made = Result("id", "done", 1000, losses, None, 27, "sha", {}, 2.0, "", [], "", {}, None)
+    losses = {"train": 2.1, "validation": 2.2, "test": 2.3, "by_batch": 2.05}
+    made = Result(
+        "id", "done", 1000, losses, None, 27, "sha", {}, 2.0, "eager", "", [], [], "", {}, None
+    )
     return replace(made, **changes)
 
 
 def summed(of: Result, folder: Path, width: int = 100, **options: Any) -> list[str]:
     console = terminal(width, force_terminal=False, color_system=None)
     rows = [row(100 * i) for i in range(8)]
-    items = gather(rows, of.losses, of.diverged)
-    of = replace(of, verdict=verdict(items), evidence=[asdict(item) for item in items])
+    history = read_history(rows)
+    items = gather(history, of.losses, of.diverged)
+    found = diagnose(history, About(of.classes, of.losses, of.diverged))
+    plain = [json.loads(json.dumps([asdict(one) for one in many])) for many in (found, items)]
+    of = replace(of, verdict=verdict(found), findings=plain[0], evidence=plain[1])
     summary(console, of, folder, **options)
     return printed(console).splitlines()
 
@@ -355,7 +364,7 @@ def test_the_summary_of_a_run_that_is_done(tmp_path: Path) -> None:
     text = "\n".join(lines)
     assert lines[0] == "done  1,000 steps, 2.0 s, 500 steps/s"
     assert "train 2.1000  validation 2.2000  test 2.3000" in lines[1]
-    assert lines[2].endswith("statistics 2.0000")
+    assert lines[2].endswith("statistics 2.0500")
     assert "mismatch" in text
     assert f"folder        {tmp_path}" in text
     assert "metrics.jsonl" in text
@@ -368,18 +377,13 @@ def test_the_summary_of_a_run_that_is_done(tmp_path: Path) -> None:
 def test_the_summary_names_the_finding_its_place_and_its_step(tmp_path: Path) -> None:
     lines = summed(ended(losses={**ended().losses, "train": 3.0}), tmp_path)
     assert "verdict: mismatch" in lines
-    (line,) = (line for line in lines if line.startswith("  mismatch"))
-    assert line.split()[1:] == [
-        "+1.000",
-        "-0.1",
-        "to",
-        "0.1",
-        "mismatch",
-        "of",
-        "the",
-        "final",
-        "losses",
-    ]
+    at = lines.index("verdict: mismatch")
+    assert lines[at + 1].strip() == "mismatch"
+    assert "0.95 higher than by each batch's own" in lines[at + 2]
+    assert lines[at + 3].startswith("    fix: ")
+    *_, line = (line for line in lines if line.startswith("  mismatch  "))
+    assert line.split()[:5] == ["mismatch", "+0.950", "-0.1", "to", "0.1"]
+    assert line.endswith("mismatch  of the final losses")
 
 
 def test_the_summary_of_a_run_that_diverged(tmp_path: Path) -> None:
@@ -443,7 +447,7 @@ def test_divergence_is_exit_code_1(
         init=InitConfig(gain=1e30),
     )
     assert screen.watch(bad, tmp_path) == 1
-    assert "verdict: diverged" in capsys.readouterr().out
+    assert "verdict: exploding" in capsys.readouterr().out
 
 
 # --- real terminals ------------------------------------------------------------------------------

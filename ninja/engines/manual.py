@@ -26,21 +26,25 @@ class Manual:
             ShapeError: a rule returned a delta that has not its parameter's shape. It would
                 broadcast in the update, silently.
         """
+        with torch.inference_mode():
+            return Gradients(self.pulled(net, trace))
+
+    def pulled(self, net: Net, trace: Trace) -> Deltas:
+        """The same in whatever mode torch is: what a compiler can read."""
         deltas: Deltas = {}
         outputs: Tensors = {net.nodes[-1].name: torch.ones_like(trace.loss)}
-        with torch.inference_mode():
-            for node in reversed(net.nodes):
-                dy = outputs[node.name]
-                params, saved = trace.bound[node.name], trace.saved[node.name]
-                backward = node.rule.backward_fused if self.fused else node.rule.backward
-                dx, inner = backward(params, saved, dy)
-                _check_shapes(node.name, params, inner)
-                deltas[node.name] = {"y": dy, **inner}
-                for source, delta in zip(node.inputs, _each(dx), strict=False):
-                    # a node that several others read: their deltas accumulate
-                    earlier = outputs.get(source)
-                    outputs[source] = delta if earlier is None else earlier + delta
-        return Gradients(deltas)
+        for node in reversed(net.nodes):
+            dy = outputs[node.name]
+            params, saved = trace.bound[node.name], trace.saved[node.name]
+            backward = node.rule.backward_fused if self.fused else node.rule.backward
+            dx, inner = backward(params, saved, dy)
+            _check_shapes(node.name, params, inner)
+            deltas[node.name] = {"y": dy, **inner}
+            for source, delta in zip(node.inputs, _each(dx), strict=False):
+                # a node that several others read: their deltas accumulate
+                earlier = outputs.get(source)
+                outputs[source] = delta if earlier is None else earlier + delta
+        return deltas
 
 
 def _each(dx: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

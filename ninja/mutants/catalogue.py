@@ -278,7 +278,7 @@ _SHAPE = (
         ("shared out in halves", "(dy, dy), {}", "(dy / 2, dy / 2), {}"),
     ),
     *_mutants(
-        "Manual.__call__",
+        "Manual.pulled",
         (
             "= for += on shared nodes",
             "delta if earlier is None else earlier + delta",

@@ -8,10 +8,11 @@ a finding.
 from ninja.probes.blocks import Block, Cell, Place, Values, numbers, places, rule_kind
 from ninja.probes.cadence import NOTHING, Due, due
 from ninja.probes.close import close_blocks
+from ninja.probes.columns import Columns, Subjects, update_ratio
 from ninja.probes.cosine import cosine
 from ninja.probes.gaps import Gaps
 from ninja.probes.histograms import Histogram, histogram, histograms
-from ninja.probes.layers import Layers, update_ratio
+from ninja.probes.layers import Layers
 from ninja.probes.noise import noise_terms
 from ninja.probes.pending import LOOKS, Pending
 from ninja.probes.snapshot import Snapshot, copied
@@ -22,6 +23,7 @@ __all__ = [
     "NOTHING",
     "Block",
     "Cell",
+    "Columns",
     "Due",
     "Gaps",
     "Histogram",
@@ -29,6 +31,7 @@ __all__ = [
     "Pending",
     "Place",
     "Snapshot",
+    "Subjects",
     "Values",
     "close_blocks",
     "copied",

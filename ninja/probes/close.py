@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ninja.net import Net, Node
 from ninja.probes.blocks import Block, outputs
-from ninja.probes.layers import STEEPEST, activations_of
+from ninja.probes.layers import activations_of
 from ninja.probes.moments import (
     bessel,
     host,
@@ -17,10 +17,19 @@ from ninja.probes.moments import (
     variances,
 )
 from ninja.probes.twins import is_twin
+from ninja.rules import GELU, ReLU, Rule, Sigmoid, Tanh
 from ninja.types import Tensors, Trace
 
 LINEAR = 0.1
 """Size of a pre-activation below which tanh is as good as a straight line."""
+
+STEEPEST: dict[type[Rule], float] = {
+    Tanh: 1.0,
+    Sigmoid: 0.25,
+    ReLU: 1.0,
+    GELU: 1.1289,  # at √2
+}
+"""The largest slope of the activations that have flat parts."""
 
 CLOSED = 0.1
 """Share of its largest slope below which a unit's mean slope counts as a closed gate."""
@@ -35,7 +44,8 @@ def close_blocks(net: Net, trace: Trace) -> list[Block]:
     act_std    its deviation (unbiased)
     linear     share of elements whose pre-activation lies within ±0.1
     twins      share of units whose output equals another unit's on every row
-    gate       share of units whose mean φ′ is below a tenth of its maximum; tanh and sigmoid
+    gate       share of units whose mean φ′ is below a tenth of its maximum: a tanh or sigmoid at
+               its ends, a ReLU or GELU that hardly ever acts
     =========  ==============================================================================
 
     Args:
@@ -50,7 +60,7 @@ def close_blocks(net: Net, trace: Trace) -> list[Block]:
     blocks = [outputs(("linear", "twins"), names, host(both)), _pre_activations(nodes, trace)]
     gates = [node for node in nodes if type(node.rule) in STEEPEST]
     if gates:
-        closed = host([_gate(node, trace.saved[node.name]) for node in gates])
+        closed = host([closed_share(node.rule, trace.saved[node.name]) for node in gates])
         blocks.append(outputs(("gate",), [node.name for node in gates], closed))
     return blocks
 
@@ -71,22 +81,45 @@ def _pre_activations(nodes: list[Node], trace: Trace) -> Block:
 
 
 def _linear(node: Node, trace: Trace) -> Tensor:
-    x = trace.saved[node.inputs[0]]["y"]
-    y = trace.saved[node.name]["y"]
-    return x.abs().lt_(LINEAR).mean((-2, -1)) + _finite(x) + _finite(y)
+    return linear_share(trace.saved[node.inputs[0]]["y"], trace.saved[node.name]["y"])
 
 
 def _twins(node: Node, trace: Trace) -> Tensor:
-    y = trace.saved[node.name]["y"]
+    return twin_share(trace.saved[node.name]["y"])
+
+
+def linear_share(x: Tensor, y: Tensor) -> Tensor:
+    """Share of elements that never leave an activation's linear part, (...).
+
+    Args:
+        x: (..., N, F), its input.
+        y: (..., N, F), its output.
+    """
+    return x.abs().lt_(LINEAR).mean((-2, -1)) + _finite(x) + _finite(y)
+
+
+def twin_share(y: Tensor) -> Tensor:
+    """Share of units whose column equals another's, (...).
+
+    Args:
+        y: (..., N, F), an activation's output.
+    """
     return is_twin(y).to(y.dtype).mean(-1) + _finite(y)
 
 
-def _gate(node: Node, saved: Tensors) -> Tensor:
-    """φ′ is the delta of x for dy = 1, by the rule."""
+def closed_share(rule: Rule, saved: Tensors) -> Tensor:
+    """Share of units whose mean φ′ is below a tenth of its maximum, (...).
+
+    φ′ is the delta of x for dy = 1, by the rule.
+
+    Args:
+        rule: an activation of `STEEPEST`.
+        saved: what its forward leaves, (..., N, F) each; "y" is enough but for a GELU.
+    """
     y = saved["y"]
-    slope, _ = node.rule.backward({}, saved, y.new_ones(()).expand_as(y))
+    slope, _ = rule.backward({}, saved, y.new_ones(()).expand_as(y))
     assert isinstance(slope, Tensor)
-    return slope.mean(-2).lt_(CLOSED * STEEPEST[type(node.rule)]).mean(-1) + _finite(y)
+    return slope.mean(-2).lt_(CLOSED * STEEPEST[type(rule)]).mean(-1) + _finite(y)
 
 
 def _finite(y: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ninja.probes.blocks import Values
 from ninja.probes.names import flat, names_of
+from ninja.theory import noise
 from ninja.types import Deltas, Params
 
 
@@ -16,16 +16,8 @@ def noise_terms(
 ) -> tuple[Values, Values]:
     """Unbiased estimates of tr(Σ) and |G|², from gradients of several batches at one point.
 
-    A gradient over B examples has E|G_B|² = |G|² + tr(Σ)/B. The batches' own gradients and their
-    mean, which is that of one large batch, make two equations::
-
-        |G|²  = (B_big |G_big|² − B_small |G_small|²) / (B_big − B_small)
-        tr(Σ) = (|G_small|² − |G_big|²) / (1/B_small − 1/B_big)
-
-    The simple noise scale is B = tr(Σ)/|G|². Either may be negative on one step, and a mean of
-    quotients is biased: average both over the steps, and divide the averages.
-
-    Source: McCandlish, Kaplan, Amodei et al. 2018, equations 2.8 and 2.9, appendix A.1.
+    The batches' own gradients and their mean, which is that of one large batch, are the two that
+    `ninja.theory.noise` needs. Average both terms over the steps, and divide the averages.
 
     Args:
         params: names the tensors.
@@ -51,15 +43,9 @@ def noise_terms(
         count += 1
     if total is None or small is None or count < 2:
         raise ValueError(f"gradients: {count} batches, give 2 or more")
-    return _terms(
+    return noise.noise_terms(
         (small / count).cpu().numpy(),
         (total / count).square().sum(-1).cpu().numpy(),
         batch_size,
         batch_size * count,
     )
-
-
-def _terms(small: Values, big: Values, b_small: int, b_big: int) -> tuple[Values, Values]:
-    norm2 = (b_big * big - b_small * small) / (b_big - b_small)
-    trace = (small - big) / (1 / b_small - 1 / b_big)
-    return np.asarray(trace), np.asarray(norm2)

@@ -4,12 +4,14 @@ To reduce a small network's tensors takes longer to ask for than to do. So a loo
 by side, and the rest is done for many looks at once.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ninja.probes.blocks import Values
-from ninja.probes.layers import Layers
-from ninja.probes.snapshot import Snapshot
+from ninja.probes.columns import Columns
 
 LOOKS = 16
 """That wait for each other at most."""
@@ -26,22 +28,31 @@ class Pending:
         count: how many there are.
     """
 
-    def __init__(self, layers: Layers, first: Snapshot) -> None:
-        """Make room for looks such as this one."""
-        self._layers = layers
-        measured = layers.measured(first)
-        self._sizes = [t.numel() for t in measured]
+    def __init__(self, plan: Columns, like: Tensor) -> None:
+        """Make room.
+
+        Args:
+            plan: of the looks to come.
+            like: has their dtype and device.
+        """
+        self._plan = plan
+        self._sizes = plan.counts
         total = sum(self._sizes)
         self.room, self.count = min(LOOKS, ELEMENTS // max(total, 1)), 0
-        self._values = measured[0].new_zeros((max(self.room, 0), total))
+        self._values = like.new_zeros((max(self.room, 0), total))
         self._rates = np.zeros(self.room)
 
     @torch.inference_mode()
-    def take(self, snapshot: Snapshot) -> None:
-        """Copy what a look needs: the next step writes over it."""
-        measured = self._layers.measured(snapshot)
+    def take(self, measured: Sequence[Tensor], rate: float | Values) -> None:
+        """Copy what a look needs: the next step writes over it.
+
+        Args:
+            measured: in the plan's order. It does not matter which parts of that are laid end to
+                end already.
+            rate: of the updates.
+        """
         torch.cat([t.reshape(-1) for t in measured], out=self._values[self.count])
-        self._rates[self.count] = snapshot.rate
+        self._rates[self.count] = rate
         self.count += 1
 
     @torch.inference_mode()
@@ -50,5 +61,5 @@ class Pending:
         count, self.count = self.count, 0
         parts = list(self._values.split(self._sizes, dim=1))
         # of all, used or not: a look's numbers must not depend on how many others there are
-        sums = self._layers.sums(parts)[:, :count]
-        return self._layers.columns(sums, self._rates[:count], [part[:count] for part in parts])
+        sums = self._plan.sums(parts)[:, :count]
+        return self._plan.columns(sums, self._rates[:count], [part[:count] for part in parts])

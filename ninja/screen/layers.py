@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from ninja.evidence import DEAD, GAP, PROFILE, SATURATED, UPDATE, Range, hidden
+from ninja.diagnosis.history import hidden
+from ninja.diagnosis.ranges import DEAD, GAP, PROFILE, SATURATED, UPDATE, Range
 
 OUTSIDE = "bold red"
 """Of a number outside its healthy range; bold where there are no colours."""

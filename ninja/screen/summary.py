@@ -10,8 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ninja import checkpoint, records, result
-from ninja.evidence import Evidence, read
+from ninja.diagnosis import evidence, finding
+from ninja.diagnosis.evidence import Evidence
 from ninja.result import Result
+from ninja.screen.findings import findings
 from ninja.screen.layers import OUTSIDE
 
 FILES = {
@@ -39,12 +41,15 @@ def summary(
         notes: lines for the end.
     """
     said = ended.verdict
-    items = list(map(read, ended.evidence))
+    items = list(map(evidence.read, ended.evidence))
+    found = list(map(finding.read, ended.findings))
     style = "bold green" if said == "healthy" else OUTSIDE if "healthy" not in said else "bold"
     lines = [
         *_ending(ended),
         Text(""),
         Text.assemble("verdict: ", (said, "bold yellow" if said == "unknown" else style)),
+        *findings(found),
+        *([Text("")] if found else []),
         _table(items, console.width),
         Text(""),
         *_places(folder, sample=ended.status == "done"),
@@ -57,7 +62,8 @@ def summary(
 def _ending(ended: Result) -> Iterator[Text]:
     rate = f"{ended.steps / ended.seconds:,.0f} steps/s" if ended.seconds > 0 else ""
     steps = f"{ended.steps:,} step{'' if ended.steps == 1 else 's'}"
-    took = f"{steps}, {ended.seconds:.1f} s, {rate}"
+    compiled = "compiled" if ended.execution == "compiled" else ""
+    took = ", ".join(filter(None, (steps, f"{ended.seconds:.1f} s", rate, compiled)))
     if ended.diverged is not None:
         where = ended.diverged
         yield Text.assemble(
@@ -121,6 +127,10 @@ def _number(name: str, value: float) -> str:
 
 def _range(item: Evidence) -> str:
     low, high = item.healthy
+    if high is None:
+        return f"from {low:g}"
+    if low is None:
+        return f"up to {high:g}"
     if low == high:
         return f"{low:g}"
     if low == 0:

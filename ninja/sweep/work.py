@@ -12,6 +12,9 @@ from ninja.sweep.jobs import Job, Message
 
 Tell = Callable[[Message], None]
 
+PATIENCE = 5.0
+"""Seconds that processes have to leave the runs of this stack which began before it."""
+
 
 def work(jobs: Sequence[Job], tell: Tell) -> None:
     """Train runs of one shape, each into its own folder.
@@ -30,7 +33,7 @@ def work(jobs: Sequence[Job], tell: Tell) -> None:
 
     entries = [_entry(job, tell) for job in jobs]
     try:
-        fit_together(entries, ended, lambda steps: tell({"do": "made", "steps": steps}))
+        fit_together(entries, ended, lambda n: tell({"do": "made", "steps": n}), PATIENCE)
     except (MemoryError, RuntimeError) as error:
         if not faults.is_out_of_memory(error):
             raise

@@ -120,8 +120,17 @@ def last_row(result: Mapping[str, Any]) -> dict[str, float]:
     return {STEP: result["steps"], **final}
 
 
+FINDING = ("kind", "severity", "layer", "step", "reason", "fix")
+"""Columns of the table of findings."""
+
+
+def findings(result: Mapping[str, Any]) -> list[list[Any]]:
+    """A row a finding, causes first; by `FINDING`."""
+    return [[of[column] for column in FINDING] for of in result["findings"]]
+
+
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's page and the table of runs show of its end."""
-    kept = ("status", "steps", "seconds", "verdict", "evidence", "diverged")
+    kept = ("status", "steps", "seconds", "verdict", "findings", "evidence", "diverged")
     found = {key: result[key] for key in kept if result.get(key) is not None}
     return found | {f"final/{split}": loss for split, loss in result["losses"].items()}

@@ -20,17 +20,27 @@ INTERRUPTED = 255
 
 
 class Heard:
-    """What `wandb` would print. It reports a lost upload in no other way."""
+    """What `wandb` would print. It reports a lost upload in no other way.
+
+    Attributes:
+        lost: the server would not take an upload, for good.
+        late: `wandb` has given up waiting for the server.
+    """
 
     def __init__(self) -> None:
-        self.lost = False
+        self.lost = self.late = False
 
     def info(self, msg: str) -> None:
         """Nothing that matters."""
 
     def warning(self, msg: str) -> None:
-        """One of them says that rows were thrown away."""
-        self.lost = self.lost or "Fatal error" in msg
+        """One of them says that rows were thrown away.
+
+        It is also said of an upload that `wandb` itself has broken off, at its time-out, which it
+        tells before.
+        """
+        self.late = self.late or "Timed out" in msg
+        self.lost = self.lost or ("Fatal error" in msg and not self.late)
 
     def error(self, msg: str) -> None:
         """It goes on after an error too."""
@@ -139,6 +149,8 @@ class Session:
             last: dict[str, Any] = metrics.last_row(result)
             if rows:
                 last["profile/depth"] = _chart(rows[0], rows[-1])
+            if result["findings"]:
+                last["health/findings"] = _findings(result)
             self._run.log(last)
             self.sent += 1
         self._run.summary.update(metrics.summary(result))
@@ -157,6 +169,13 @@ class Session:
         for path in self._earlier:
             shutil.rmtree(path)
         self._earlier.clear()
+
+
+def _findings(result: Mapping[str, Any]) -> "wandb.Table":
+    import wandb
+
+    rows = metrics.findings(result)
+    return wandb.Table(columns=list(metrics.FINDING), data=[*rows])
 
 
 def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":

@@ -16,11 +16,9 @@ from ninja.init import Generators
 from ninja.net import Net, draw
 from ninja.networks import PRESETS, build
 from ninja.optim import learning_rate
-from ninja.probes import Layers, Snapshot, copied, rule_kind, update_ratio
-from ninja.probes.layers import alive, saturated
+from ninja.probes import Layers, Snapshot, copied, rule_kind
 from ninja.probes.names import matrices, names_of
 from ninja.replicas import stack
-from ninja.rules import Sigmoid, Tanh
 from ninja.rules.activations import Activation
 from ninja.types import Deltas, Params
 from tests.probes.steps import (
@@ -333,12 +331,6 @@ def test_an_update_at_a_rate_of_zero_did_not_move() -> None:
     assert ratio_of(WEIGHTS, normal(3, 4, seed=1), rate=0.0) == -math.inf
 
 
-def test_the_ratio_of_variances() -> None:
-    assert update_ratio(0.1, np.array([4.0]), np.array([1.0])).item() == pytest.approx(
-        math.log10(0.2)
-    )
-
-
 @pytest.mark.parametrize("mean", [1.0, 10.0, 1e3])
 def test_a_large_mean_does_not_spoil_the_deviation(mean: float) -> None:
     w, direction = normal(50, 20) * 1e-3 + mean, normal(50, 20, seed=1) * 1e-3 + 1
@@ -453,22 +445,6 @@ def test_a_tanh_that_is_saturated_for_good_is_dead_too() -> None:
     found = tampered(TANH, ONE)
     assert found["03.tanh", "y", "dead"] == pytest.approx(1 / 9)
     assert found["03.tanh", "y", "saturated"] >= 1 / 9
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_dead_means_exactly_zero(dtype: torch.dtype) -> None:
-    dx = torch.zeros(4, 3, dtype=dtype)
-    dx[2, 1] = -5e-324 if dtype == torch.float64 else -1e-45
-    assert alive(dx).item() == 1
-    assert alive(torch.stack([dx, -0.0 * dx, dx + 1])).tolist() == [1, 0, 3]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_saturated_means_beyond_the_bound(dtype: torch.dtype) -> None:
-    y = torch.tensor([[-1.0, -0.98, -0.96], [0.0, 0.96, 0.98]], dtype=dtype)
-    assert saturated(Tanh(), y.reshape(1, -1)).tolist() == [3]
-    assert saturated(Sigmoid(), (y + 1) / 2).tolist() == [2, 1]  # one a row
-    assert saturated(Tanh(), y.new_tensor([[0.97]])).tolist() == [0]
 
 
 def test_one_element_has_no_deviation() -> None:

@@ -51,17 +51,26 @@ def looks(
     return [one_of(together, replica) for replica in range(count)]
 
 
+def begin(first: Snapshot) -> Pending:
+    """Room for looks such as this one."""
+    return Pending(Layers(first), first.trace.loss)
+
+
+def take(waiting: Pending, snapshot: Snapshot) -> None:
+    waiting.take(Layers(snapshot).measured(snapshot), snapshot.rate)
+
+
 def waited(waiting: Pending, *taken: Snapshot) -> Values:
     """The numbers of looks that wait together, (cells, looks)."""
     for snapshot in taken:
-        waiting.take(snapshot)
+        take(waiting, snapshot)
     assert waiting.count == len(taken)
     return waiting.columns()
 
 
 def alone(snapshot: Snapshot) -> Values:
     """The numbers of a look that waits for nobody, (cells,)."""
-    return waited(Pending(Layers(snapshot), snapshot), snapshot)[:, 0]
+    return waited(begin(snapshot), snapshot)[:, 0]
 
 
 def scaled(snapshot: Snapshot, factor: float) -> Snapshot:
@@ -93,7 +102,7 @@ def test_the_numbers_are_those_of_a_look_that_does_not_wait(
 ) -> None:
     given = looks(config, dtype)
     layers = Layers(given[0])
-    found = waited(Pending(layers, given[0]), *given)
+    found = waited(Pending(layers, given[0].trace.loss), *given)
     assert (found.dtype, found.shape) == (np.float64, (len(layers.cells), LOOKS))
     for values, snapshot in zip(found.T, given, strict=True):
         assert_near(layers, values, snapshot)
@@ -109,15 +118,15 @@ def test_also_of_a_training_whose_updates_are_in_place(backward: str, optimizer:
     run = begun(net, draw(net, Generators.of(1)), batches, config)
     first = looked_at(run)
     layers, rates = Layers(first), [first.rate]
-    at_once, later = Pending(layers, first), Pending(layers, first)
+    at_once, later = Pending(layers, first.trace.loss), Pending(layers, first.trace.loss)
     direct, immediate, s = [layers(first)], [waited(at_once, first)[:, 0]], first
-    later.take(first)
+    take(later, first)
     for _ in range(3):
         s = looked_at(run)
         rates.append(s.rate)
         direct.append(layers(s))
         immediate.append(waited(at_once, s)[:, 0])
-        later.take(s)
+        take(later, s)
     for _ in range(3):
         looked_at(run)
     found = later.columns()
@@ -132,7 +141,9 @@ def test_also_of_a_training_whose_updates_are_in_place(backward: str, optimizer:
 def test_deltas_of_the_parameters_alone_are_enough() -> None:
     given = [parameters_only(s) for s in looks(count=3)]
     layers = Layers(given[0])
-    for values, s in zip(waited(Pending(layers, given[0]), *given).T, given, strict=True):
+    for values, s in zip(
+        waited(Pending(layers, given[0].trace.loss), *given).T, given, strict=True
+    ):
         assert_near(layers, values, s)
 
 
@@ -144,7 +155,7 @@ def test_deltas_of_the_parameters_alone_are_enough() -> None:
 def test_every_slot_gives_the_same_bits(config: str, dtype: torch.dtype) -> None:
     (s,) = looks(config, dtype, 1)
     expected = alone(s)
-    waiting = Pending(Layers(s), s)
+    waiting = begin(s)
     assert waiting.room == LOOKS
     found = waited(waiting, *[s] * LOOKS)
     np.testing.assert_array_equal(found, np.repeat(expected[:, None], LOOKS, 1))
@@ -154,12 +165,12 @@ def test_every_slot_gives_the_same_bits(config: str, dtype: torch.dtype) -> None
 def test_a_look_has_the_same_bits_alone_and_with_others(config: str) -> None:
     given = looks(config)
     expected = np.stack([alone(s) for s in given], 1)
-    waiting = Pending(Layers(given[0]), given[0])
+    waiting = begin(given[0])
     for count in range(1, LOOKS + 1):  # what was reduced before lies in the slots behind
         for start in (0, LOOKS - count):
             part = slice(start, start + count)
             np.testing.assert_array_equal(waited(waiting, *given[part]), expected[:, part])
-            fresh = Pending(Layers(given[0]), given[0])
+            fresh = begin(given[0])
             np.testing.assert_array_equal(waited(fresh, *given[part]), expected[:, part])
     backwards = waited(waiting, *given[::-1])
     np.testing.assert_array_equal(backwards, expected[:, ::-1])
@@ -175,7 +186,7 @@ def two_dozen() -> tuple[list[Snapshot], Values]:
 @given(st.lists(st.lists(st.integers(0, 23), min_size=1, max_size=LOOKS), max_size=5))
 def test_any_looks_in_any_order_give_their_own_bits(groups: list[list[int]]) -> None:
     snapshots, expected = two_dozen()
-    waiting = Pending(Layers(snapshots[0]), snapshots[0])
+    waiting = begin(snapshots[0])
     for group in groups:
         found = waited(waiting, *(snapshots[index] for index in group))
         np.testing.assert_array_equal(found, expected[:, group])
@@ -185,10 +196,10 @@ def test_any_looks_in_any_order_give_their_own_bits(groups: list[list[int]]) -> 
 @pytest.mark.parametrize("config", SOME)
 def test_gradients_that_vanished_or_broke_stay_in_their_slot(config: str, factor: float) -> None:
     given = looks(config)
-    healthy = waited(Pending(Layers(given[0]), given[0]), *given)
+    healthy = waited(begin(given[0]), *given)
     for slot in (0, 7, LOOKS - 1):
         odd = [scaled(s, factor) if index == slot else s for index, s in enumerate(given)]
-        waiting = Pending(Layers(given[0]), given[0])
+        waiting = begin(given[0])
         found = waited(waiting, *odd)
         np.testing.assert_array_equal(
             np.delete(found, slot, axis=1), np.delete(healthy, slot, axis=1)
@@ -203,7 +214,7 @@ def test_a_rate_is_that_of_its_look() -> None:
     (s,) = looks(count=1)
     rates = [LR, LR * 10, LR / 100]
     layers = Layers(s)
-    found = waited(Pending(layers, s), *(replace(s, rate=rate) for rate in rates))
+    found = waited(Pending(layers, s.trace.loss), *(replace(s, rate=rate) for rate in rates))
     for cell, (one, ten, hundredth) in zip(layers.cells, found, strict=True):
         moved = [1.0, -2.0] if cell.column == "update_ratio" else [0.0, 0.0]
         assert [ten - one, hundredth - one] == pytest.approx(moved, rel=1e-12, abs=1e-12)
@@ -214,7 +225,7 @@ def test_a_rate_is_that_of_its_look() -> None:
 
 def test_what_was_reduced_is_gone() -> None:
     given = looks(count=5)
-    waiting = Pending(Layers(given[0]), given[0])
+    waiting = begin(given[0])
     cells = len(waited(waiting, *given))
     assert waiting.count == 0
     assert waiting.columns().shape == (cells, 0)
@@ -222,11 +233,11 @@ def test_what_was_reduced_is_gone() -> None:
 
 def test_a_look_too_many_is_an_error_and_no_look_is_lost() -> None:
     given = looks(count=LOOKS)
-    waiting = Pending(Layers(given[0]), given[0])
+    waiting = begin(given[0])
     for s in given:
-        waiting.take(s)
+        take(waiting, s)
     with pytest.raises(IndexError):
-        waiting.take(given[0])
+        take(waiting, given[0])
     np.testing.assert_array_equal(waiting.columns(), np.stack([alone(s) for s in given], 1))
 
 
@@ -236,7 +247,7 @@ def test_the_larger_a_network_the_fewer_of_its_looks_wait(monkeypatch: pytest.Mo
     size = sum(tensor.numel() for tensor in layers.measured(s))
     for elements, room in ((99 * size, LOOKS), (5 * size, 5), (2 * size - 1, 1), (size - 1, 0)):
         monkeypatch.setattr(pending, "ELEMENTS", elements)
-        assert Pending(layers, s).room == room
+        assert Pending(layers, s.trace.loss).room == room
 
 
 @pytest.mark.parametrize(("wide", "waits"), [(16, True), (200, True), (600, False)])
@@ -246,4 +257,4 @@ def test_the_lectures_networks_wait_and_a_wide_one_does_not(wide: int, waits: bo
     layers = Layers(s)
     size = sum(tensor.numel() for tensor in layers.measured(s))
     assert (size <= pending.ELEMENTS / 2) == waits
-    assert (Pending(layers, s).room > 1) == waits
+    assert (Pending(layers, s.trace.loss).room > 1) == waits

@@ -43,6 +43,7 @@ OTHER = (
     replace(BASE, checkpoint=CheckpointConfig(every=7)),
     replace(BASE, dtype="float64"),
     replace(BASE, threads=2),
+    replace(BASE, compile=True),
 )
 
 

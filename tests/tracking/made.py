@@ -79,8 +79,15 @@ def result(folder: Path, status: str = "done", **more: Any) -> None:
     """End a run."""
     losses = dict(zip(LOSSES, (2.1, 2.2, 2.3, 2.1), strict=True)) if status == "done" else {}
     plain = {"run_id": folder.name, "status": status, "steps": 21, "losses": losses}
-    plain |= {"seconds": 1.5, "diverged": None, "classes": 27, "data_sha256": "", "config": {}}
-    write(folder, Result(**plain | {"verdict": "healthy", "evidence": []} | more))
+    plain |= {
+        "seconds": 1.5,
+        "execution": "eager",
+        "diverged": None,
+        "classes": 27,
+        "data_sha256": "",
+        "config": {},
+    }
+    write(folder, Result(**plain | {"verdict": "healthy", "findings": [], "evidence": []} | more))
 
 
 def logged(folder: Path) -> list[Logged]:

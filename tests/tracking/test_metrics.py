@@ -77,6 +77,11 @@ def test_a_summary_has_the_verdict_when_there_is_one() -> None:
     result = {"status": "done", "steps": 5, "seconds": 1.0, "losses": {"train": 2.0}}
     plain = {"status": "done", "steps": 5, "seconds": 1.0, "final/train": 2.0}
     assert metrics.summary(result | {"diverged": None}) == plain
+    found = {"kind": "dead", "severity": "sick", "layer": "02.linear", "step": 0, "evidence": []}
+    found |= {"reason": "why", "fix": "what"}
+    assert metrics.findings({"findings": [found]}) == [
+        ["dead", "sick", "02.linear", 0, "why", "what"]
+    ]
     judged = result | {"verdict": "vanishing", "evidence": {"profile": -3.0}}
     assert metrics.summary(judged) == plain | {
         "verdict": "vanishing",

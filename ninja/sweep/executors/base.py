@@ -1,6 +1,8 @@
 """What every executor does: it has stacks trained somewhere, and passes on what is said of them."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -19,6 +21,10 @@ Hear = Callable[[int, Message], None]
 
 GRACE = 60.0
 """Seconds that workers have to save what they are at, when a sweep is interrupted."""
+
+
+PACKAGE = Path(__file__).parents[3]
+"""Where workers find this package: they must take no other one that lies or is installed."""
 
 
 class Executor(Protocol):
@@ -55,7 +61,39 @@ class Executor(Protocol):
         ...
 
 
-def lost(why: str, attempts: int) -> str:
-    """Why a stack was given up."""
-    times = "" if attempts == 1 else f", {attempts} times"
-    return f"{why}{times}"
+class Attempts:
+    """Which stacks are still to be started, how often each was, and why one was given up.
+
+    Attributes:
+        waiting: places of stacks.
+        count: of starts, by place.
+        why: it was lost, by place; none as long as it was not.
+    """
+
+    def __init__(self, stacks: int, retries: int, hear: Hear) -> None:
+        """Args: ``hear`` is told of a lost worker."""
+        self.waiting = deque(range(stacks))
+        self.count = [0] * stacks
+        self.why: list[str | None] = [None] * stacks
+        self._retries, self._hear = retries, hear
+
+    def begin(self) -> int:
+        """The place of the next one, which is started now."""
+        place = self.waiting.popleft()
+        self.count[place] += 1
+        return place
+
+    def lost(self, place: int, fault: str, more: int = 0) -> None:
+        """Its worker is: it waits again, or is given up.
+
+        Args:
+            place: of the stack.
+            fault: in a line.
+            more: starts that were somebody else's.
+        """
+        if self.count[place] <= self._retries:
+            self._hear(place, {"do": "lost", "line": fault})
+            self.waiting.appendleft(place)
+            return
+        starts = self.count[place] + more
+        self.why[place] = fault if starts == 1 else f"{fault}, {starts} times"

@@ -8,19 +8,32 @@ import os
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, get_context
+from multiprocessing import connection, forkserver, get_context
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Any, Self
 
-from ninja.sweep.executors.base import GRACE, Hear, Stack, Work, lost
+from hydra.core.utils import env_override
+
+from ninja.sweep.executors.base import GRACE, PACKAGE, Attempts, Hear, Stack, Work
 from ninja.sweep.jobs import Message
 
 PRELOAD = ["__main__", "ninja.sweep.work", "pyarrow.parquet"]
 """What every worker needs: torch comes with it. The main module would else be read by each."""
+
+
+def start_server(*more: str) -> None:
+    """The server that workers are forked from, which loads all that meanwhile.
+
+    Args:
+        more: modules that they need.
+    """
+    get_context("forkserver").set_forkserver_preload([*PRELOAD, *more])
+    path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
+    with env_override({"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}):
+        forkserver.ensure_running()
 
 
 Pipe = Any
@@ -57,10 +70,7 @@ class Local:
 
     def __enter__(self) -> Self:
         """Start the server, which loads torch while the caller composes."""
-        from multiprocessing import forkserver
-
-        self._context.set_forkserver_preload(PRELOAD)
-        forkserver.ensure_running()
+        start_server()
         return self
 
     def __exit__(
@@ -73,27 +83,21 @@ class Local:
 
     def run(self, work: Work, stacks: Sequence[Stack], hear: Hear) -> list[str | None]:
         """See `Executor.run`."""
-        waiting = deque(range(len(stacks)))
-        attempts = [0] * len(stacks)
-        why: list[str | None] = [None] * len(stacks)
+        attempts = Attempts(len(stacks), self.retries, hear)
         busy: list[_Worker] = []
         try:
-            while waiting or busy:
-                while waiting and len(busy) < self.workers:
-                    place = waiting.popleft()
-                    attempts[place] += 1
+            while attempts.waiting or busy:
+                while attempts.waiting and len(busy) < self.workers:
+                    place = attempts.begin()
                     busy.append(self._start(work, place, stacks[place]))
                 connection.wait([one.said for one in busy])
                 for worker in [one for one in busy if not self._listen(one, hear)]:
                     busy.remove(worker)
                     fault = self._end(worker)
-                    if fault is None:
-                        continue
-                    if attempts[worker.place] <= self.retries and not worker.failed:
-                        hear(worker.place, {"do": "lost", "line": fault})
-                        waiting.appendleft(worker.place)
-                    else:
-                        why[worker.place] = lost(fault, attempts[worker.place])
+                    if worker.failed:
+                        attempts.why[worker.place] = worker.failed
+                    elif fault is not None:
+                        attempts.lost(worker.place, fault)
         except KeyboardInterrupt:
             self._stop(busy, hear)
             raise
@@ -101,7 +105,7 @@ class Local:
             for worker in busy:
                 worker.process.kill()
                 self._end(worker)
-        return why
+        return attempts.why
 
     def _start(self, work: Work, place: int, stack: Stack) -> _Worker:
         said, saying = self._context.Pipe(duplex=False)
@@ -132,11 +136,7 @@ class Local:
         for pipe in (worker.said, worker.alive):
             pipe.close()
         worker.process.close()
-        if worker.failed:
-            return worker.failed
-        if code:
-            return f"its process was ended by {_name(code)}"
-        return None
+        return f"its process was ended by {_name(code)}" if code else None
 
     def _stop(self, busy: list[_Worker], hear: Hear) -> None:
         """Ask all to stop, and hear their last words."""

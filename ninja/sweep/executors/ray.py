@@ -3,18 +3,24 @@
 An existing one needs this package on its nodes, and the folder of the outputs under the same path.
 """
 
+import contextlib
 import logging
+import os
+import socket
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from ninja.errors import ConfigError
-from ninja.sweep.executors.base import Hear, Stack, Work, lost
+from ninja.sweep.executors.base import GRACE, Attempts, Hear, Stack, Work
 from ninja.sweep.executors.remote import missing, said, train
 from ninja.sweep.jobs import Message
 
 SECONDS = 0.5
 """Between two looks at what was said."""
+
+REACH = 5.0
+"""Seconds until a machine that does not answer is called unreachable."""
 
 
 class Ray:
@@ -30,6 +36,8 @@ class Ray:
         Raises:
             ConfigError: Ray is not installed, or the cluster cannot be reached.
         """
+        if address is not None:
+            os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # half a minute each
         try:
             import ray
         except ImportError:
@@ -38,10 +46,11 @@ class Ray:
         self._retries = retries
         own: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
         try:
+            _reach(address or "")
             ray.init(
                 include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own
             )
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # whatever comes of talking to something that is no cluster
             raise ConfigError(
                 f"hydra.launcher.address: no Ray cluster at {address!r} ({said(error)}): give one "
                 "that runs, such as auto, or null for one on this machine"
@@ -50,43 +59,39 @@ class Ray:
 
     def run(self, work: Work, stacks: Sequence[Stack], hear: Hear) -> list[str | None]:
         """See `Executor.run`."""
-        from ray.util.queue import Empty, Queue
+        from ray.util.queue import Queue
 
         ray = self._ray
         told = Queue(actor_options={"num_cpus": 0})
         remote = ray.remote(num_cpus=1, max_retries=0)(_train)
-        attempts = [1] * len(stacks)
-        why: list[str | None] = [None] * len(stacks)
-        at = {remote.remote(told, p, work, stack): p for p, stack in enumerate(stacks)}
+        attempts = Attempts(len(stacks), self._retries, hear)
+        at: dict[Any, int] = {}
         try:
-            while at:
+            while attempts.waiting or at:
+                while attempts.waiting and len(at) < self.workers:
+                    place = attempts.begin()
+                    at[remote.remote(told, place, work, stacks[place])] = place
                 ready, _ = ray.wait(list(at), num_returns=1, timeout=SECONDS)
-                try:
-                    while True:
-                        hear(*told.get_nowait())
-                except Empty:
-                    pass
+                _listen(told, hear)
                 for reference in ready:
-                    place = at.pop(reference)
-                    try:
-                        for last in ray.get(reference):
-                            hear(place, last)
-                    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as e:
-                        fault = said(e).partition(".")[0]
-                        if attempts[place] > self._retries:
-                            why[place] = lost(fault, attempts[place])
-                            continue
-                        attempts[place] += 1
-                        hear(place, {"do": "lost", "line": fault})
-                        at[remote.remote(told, place, work, stacks[place])] = place
-                    except ray.exceptions.RayTaskError as error:  # a fault of the work itself
-                        why[place] = said(error.cause)
+                    self._ended(reference, at.pop(reference), attempts, hear)
         except KeyboardInterrupt:
             for reference in at:
                 ray.cancel(reference)  # as a Ctrl-C: it is saved between two steps
-            ray.wait(list(at), num_returns=len(at), timeout=60)
+            ray.wait(list(at), num_returns=len(at), timeout=GRACE)
             raise
-        return why
+        return attempts.why
+
+    def _ended(self, reference: Any, place: int, attempts: Attempts, hear: Hear) -> None:
+        """Hear a stack's last words, or let it wait for another start."""
+        errors = self._ray.exceptions
+        try:
+            for last in self._ray.get(reference):
+                hear(place, last)
+        except errors.RayTaskError as error:  # a fault of the work itself
+            attempts.why[place] = said(error.cause)
+        except errors.RayError as error:  # its worker or its node
+            attempts.lost(place, said(error).partition(".")[0])
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -102,6 +107,33 @@ class Ray:
         self._ray.shutdown()
 
 
+def _reach(address: str) -> None:
+    """Ray itself goes on trying for minutes.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in host and port.isdigit():
+        socket.create_connection((host, int(port)), REACH).close()
+
+
+def _listen(told: Any, hear: Hear) -> None:
+    """Pass on what there is; nothing, when the node is gone that has kept it."""
+    from ray.exceptions import RayError
+    from ray.util.queue import Empty
+
+    with contextlib.suppress(Empty, RayError):
+        while True:
+            hear(*told.get_nowait())
+
+
 def _train(told: Any, place: int, work: Work, stack: Stack) -> list[Message]:
     """The worker's side."""
-    return train(work, stack, lambda message: told.put((place, message)))
+    from ray.exceptions import RayError
+
+    def live(message: Message) -> None:
+        with contextlib.suppress(RayError):  # nobody hears it any more
+            told.put((place, message))
+
+    return train(work, stack, live)

@@ -1,14 +1,10 @@
 """Real clusters of this machine: Dask, Ray and Slurm train, lose a worker, and go on."""
 
-import json
 import os
-import shutil
 import signal
-import subprocess
+import socket
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,24 +13,10 @@ from ninja.errors import ConfigError
 from ninja.sweep.executors import Executor, executor
 from ninja.sweep.jobs import Message
 from ninja.sweep.settings import Settings
+from tests.sweep.clusters import CLUSTERS, dask_cluster, until
 from tests.sweep.executors.works import job, obey
 
 ROOT = Path(__file__).parents[3]
-HAS_SLURM = (
-    shutil.which("sinfo") is not None
-    and not subprocess.run(["sinfo", "--noheader"], capture_output=True, check=False).returncode
-)
-CLUSTERS = [
-    pytest.param("dask", marks=pytest.mark.slow),
-    pytest.param("ray", marks=pytest.mark.engines),
-    pytest.param(
-        "slurm",
-        marks=[
-            pytest.mark.engines,
-            pytest.mark.skipif(not HAS_SLURM, reason="no Slurm here: tests/slurm.sh starts one"),
-        ],
-    ),
-]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the engines' own
 
 
@@ -67,10 +49,14 @@ def test_every_stack_is_trained(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_a_worker_that_is_killed_costs_one_attempt(tmp_path: Path, name: str) -> None:
     cluster = executor(Settings(name, workers=2))  # pyright: ignore[reportArgumentType]
-    lost, ended, _ = ran(cluster, tmp_path, ("die:1",), ())
+    lost, ended, heard = ran(cluster, tmp_path, ("die:1",), ())
     assert lost == [None, None]
     assert ended == [0, 1]
     assert (tmp_path / "0/attempt2").exists()
+    ((place, said),) = [(at, m.get("line")) for at, m in heard if m["do"] == "lost"]
+    assert place == 0
+    assert said is not None
+    assert said.isprintable()
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
@@ -78,7 +64,8 @@ def test_one_that_always_dies_is_given_up(tmp_path: Path, name: str) -> None:
     cluster = executor(Settings(name, workers=1, retries=1))  # pyright: ignore[reportArgumentType]
     lost, ended, _ = ran(cluster, tmp_path, ("die",), ())
     assert lost[0] is not None
-    assert "\n" not in lost[0]
+    assert lost[0].isprintable()
+    assert lost[0].endswith(", 2 times")
     assert lost[1] is None
     assert ended == [1]
     assert len(list((tmp_path / "0").glob("attempt*"))) == 2
@@ -95,36 +82,9 @@ def test_a_fault_of_the_work_is_told(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "0/attempt2").exists()
 
 
-def until(said: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not said():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 def test_an_existing_dask_cluster_and_a_worker_killed_from_outside(tmp_path: Path) -> None:
-    place = tmp_path / "scheduler.json"
-    cli = [sys.executable, "-m"]
-    env = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": env}
-    started = [
-        subprocess.Popen(
-            [
-                *(*cli, "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"),
-                *("--scheduler-file", str(place)),
-            ],
-            **quiet,
-        )
-    ]
-    try:
-        until(place.exists)
-        worker = [*cli, "distributed.cli.dask_worker", "--scheduler-file", str(place)]
-        started += [
-            subprocess.Popen([*worker, "--nthreads", "1", "--no-dashboard"], **quiet)
-            for _ in range(2)
-        ]
-        address = json.loads(place.read_text())["address"]
+    with dask_cluster(tmp_path) as address:
         cluster = executor(Settings("dask", workers=2, address=address))
 
         def kill() -> None:
@@ -134,15 +94,14 @@ def test_an_existing_dask_cluster_and_a_worker_killed_from_outside(tmp_path: Pat
 
         thread = threading.Thread(target=kill)
         thread.start()
-        lost, ended, _ = ran(cluster, tmp_path, ("sleep:1",), ())
+        lost, ended, heard = ran(cluster, tmp_path, ("sleep:1",), ())
         thread.join()
-        assert lost == [None, None]
-        assert ended == [0, 1]
-        assert (tmp_path / "0/attempt2").exists()
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
+    assert lost == [None, None]
+    assert ended == [0, 1]
+    assert (tmp_path / "0/attempt2").exists()
+    (said,) = [message.get("line") for _, message in heard if message["do"] == "lost"]
+    assert said is not None
+    assert said.startswith("Dask's worker tcp://")
 
 
 @pytest.mark.parametrize(
@@ -168,10 +127,52 @@ def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_not_there() -> None:
+def test_a_scheduler_that_is_none() -> None:
+    """Nobody is there; somebody is, and says nothing; what is typed is no address."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert_no_scheduler("tcp://127.0.0.1:9", f"tcp://127.0.0.1:{port}", "nonsense", "http://x")
+
+
+def assert_no_scheduler(*addresses: str) -> None:
+    for address in addresses:
+        with pytest.raises(ConfigError) as caught:
+            executor(Settings("dask", address=address))
+        said = str(caught.value)
+        assert said.startswith(f"hydra.launcher.address: no Dask scheduler at {address!r}")
+        assert said.isprintable()
+
+
+@pytest.mark.engines
+def test_a_ray_cluster_that_is_none() -> None:
+    for address in ("127.0.0.1:9", "auto", "nonsense"):
+        with pytest.raises(ConfigError) as caught:
+            executor(Settings("ray", address=address))
+        said = str(caught.value)
+        assert said.startswith(f"hydra.launcher.address: no Ray cluster at {address!r}")
+        assert said.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("programs", "said"),
+    [
+        ({"sbatch": "exit 0", "squeue": "echo no controller >&2; exit 1"}, "does not answer (no "),
+        ({"sbatch": "echo no such partition >&2; exit 1", "squeue": "exit 0"}, "no such partition"),
+    ],
+)
+def test_a_slurm_that_is_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    programs: dict[str, str],
+    said: str,
+) -> None:
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(ConfigError) as caught:
-        executor(Settings("dask", address="tcp://127.0.0.1:9"))
-    assert str(caught.value).startswith(
-        "hydra.launcher.address: no Dask scheduler at 'tcp://127.0.0.1:9'"
-    )
-    assert "\n" not in str(caught.value)
+        ran(executor(Settings("slurm")), tmp_path, ())
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert capfd.readouterr().err == ""

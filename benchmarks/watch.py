@@ -1,0 +1,190 @@
+"""What `ninja.watch` costs, beside `wandb.watch`: ratios to the same training with nothing on.
+
+    python benchmarks/watch.py [--rounds 15] [--seconds 0.3] [--json]
+
+Two trainings as people write them, on one thread: an MLP of five hidden layers of 100 with tanh, at
+batch 32, by SGD; and a transformer of two layers, 64 wide, with four heads, at batch 16 and 32
+tokens, by AdamW. Each way of looking trains a network of its own. They take turns, round after
+round, and a ratio is the median over the rounds of (this way / nothing, of the same round).
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import wandb
+from torch import Tensor, nn
+
+import ninja
+from ninja.allocator import keep_freed_memory
+
+LIMITS = {"ninja.watch, every 10": 1.05, "ninja.watch, every step": 1.5}
+CLASSES, TOKENS = 27, 100
+WARM = 60  # steps: all of the early ones are looked at closely
+
+Loss = Callable[[], Tensor]
+After = Callable[[Tensor], None]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to look at one training.
+
+    Attributes:
+        network: which.
+        name: of the way.
+        steps: trains so many.
+    """
+
+    network: str
+    name: str
+    steps: Callable[[int], None]
+
+
+class Transformer(nn.Module):
+    """Two layers of torch's own encoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(TOKENS, 64)
+        self.position = nn.Parameter(torch.randn(32, 64) * 0.02)
+        layer = nn.TransformerEncoderLayer(64, 4, 256, dropout=0.1, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+        self.head = nn.Linear(64, TOKENS)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of every token."""
+        return self.head(self.encoder(self.embedding(tokens) + self.position))
+
+
+def mlp() -> tuple[nn.Module, torch.optim.Optimizer, Loss]:
+    widths = [30, *[100] * 5]
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+    net = nn.Sequential(*layers, nn.Linear(widths[-1], CLASSES))
+    x, y = torch.randn(32, 30), torch.randint(0, CLASSES, (32,))
+
+    def loss() -> Tensor:
+        return nn.functional.cross_entropy(net(x), y)
+
+    return net, torch.optim.SGD(net.parameters(), lr=0.01), loss
+
+
+def transformer() -> tuple[nn.Module, torch.optim.Optimizer, Loss]:
+    net = Transformer()
+    x, y = torch.randint(0, TOKENS, (16, 32)), torch.randint(0, TOKENS, (16, 32))
+
+    def loss() -> Tensor:
+        return nn.functional.cross_entropy(net(x).flatten(0, 1), y.flatten())
+
+    return net, torch.optim.AdamW(net.parameters(), lr=1e-3), loss
+
+
+def stepped(optimizer: torch.optim.Optimizer, loss: Loss, after: After) -> Callable[[int], None]:
+    """The loop; ``after`` is told each step's loss."""
+
+    def steps(n: int) -> None:
+        for _ in range(n):
+            optimizer.zero_grad()
+            value = loss()
+            value.backward()
+            optimizer.step()
+            after(value)
+
+    return steps
+
+
+def by_wandb(net: nn.Module, every: int, index: int) -> After:
+    """`wandb.watch`, offline: histograms of gradients and parameters, every so many steps."""
+    wandb.watch(net, log="all", log_freq=every, idx=index)
+    numbers: Iterator[int] = iter(range(10**9))
+
+    def after(loss: Tensor) -> None:
+        if next(numbers) % every == 0:
+            wandb.log({"loss": loss.item()})
+
+    return after
+
+
+def contenders(held: ExitStack) -> list[Contender]:
+    found: list[Contender] = []
+    for network, made in (("MLP of 5 x 100", mlp), ("transformer", transformer)):
+        _, optimizer, loss = made()
+        found.append(Contender(network, "nothing", stepped(optimizer, loss, lambda _: None)))
+        for every in (10, 1):
+            often = "every step" if every == 1 else f"every {every}"
+            net, optimizer, loss = made()
+            health = held.enter_context(ninja.watch(net, optimizer, every=every))
+            steps = stepped(optimizer, loss, health.step)
+            found.append(Contender(network, f"ninja.watch, {often}", steps))
+            net, optimizer, loss = made()
+            steps = stepped(optimizer, loss, by_wandb(net, every, len(found)))
+            found.append(Contender(network, f"wandb.watch, {often}", steps))
+    return found
+
+
+def measure(found: list[Contender], rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
+    """Medians over the rounds, by network."""
+    repeats: list[int] = []
+    for one in found:
+        one.steps(WARM)
+        start = time.perf_counter()
+        one.steps(10)
+        each = (time.perf_counter() - start) / 10
+        repeats.append(max(10, round(seconds / each / 10) * 10))  # whole tens: a look in each
+    times: list[list[float]] = [[] for _ in found]
+    for _ in range(rounds):
+        for at, one in enumerate(found):
+            start = time.perf_counter()
+            one.steps(repeats[at])
+            times[at].append((time.perf_counter() - start) / repeats[at])
+    plain = {one.network: at for one, at in zip(found, times) if one.name == "nothing"}
+    table: dict[str, dict[str, Any]] = {}
+    for one, at in zip(found, times):
+        table.setdefault(one.network, {})[one.name] = {
+            "us": statistics.median(at) * 1e6,
+            "ratio": statistics.median(a / b for a, b in zip(at, plain[one.network])),
+            "limit": LIMITS.get(one.name),
+        }
+    return table
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.3, help="a round of each contender")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    keep_freed_memory()
+    quiet = wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        wandb.init(mode="offline", dir=folder, project="benchmark", settings=quiet),
+        ExitStack() as held,
+    ):
+        table = measure(contenders(held), options.rounds, options.seconds)
+    if options.json:
+        print(json.dumps(table, indent=1))
+        return
+    print(f"torch {torch.__version__}, one thread, {options.rounds} rounds; medians")
+    for network, rows in table.items():
+        print(f"\n{network}")
+        for name, row in rows.items():
+            limit = f"   limit {row['limit']}" if row["limit"] else ""
+            print(f"  {name:26s} {row['us']:9.1f} µs a step   {row['ratio']:.3f}{limit}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What to change: an override of `run.py` for one of our runs, a line of PyTorch for any other."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ninja.diagnosis.finding import About, Finding, Kind
+from ninja.diagnosis.history import History
+from ninja.diagnosis.updates import power
+
+GOOD_UPDATE = -2.5
+"""Where a learning rate is sent whose updates are too large or too small: log10(std(Δw)/std(w))."""
+
+GAINS = {"tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 2**0.5, "identity": 1.0}
+"""Of activations that keep the scale of a signal at this gain; with another one a norm must."""
+
+SCALE = 0.1
+"""Of an output layer whose first loss is close to ln C."""
+
+LINES: dict[Kind, str] = {
+    "wrong gradient": "ninja.check_backward({layer}, inputs)  # names the first wrong tensor",
+    "symmetric": "torch.nn.init.kaiming_normal_({layer}.weight)",
+    "dead": "torch.nn.init.zeros_({layer}.bias)  # and a smaller learning rate, or LeakyReLU",
+    "saturated": "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)  # or a norm after it",
+    "exploding": "torch.nn.init.kaiming_normal_({layer}.weight)  # or a norm after each layer",
+    "vanishing": "torch.nn.init.kaiming_normal_({layer}.weight)  # or a norm after each layer",
+    "linear": "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)  # or a norm after it",
+    "overconfident": "with torch.no_grad(): output.weight.mul_(0.1)  # before the first step",
+    "mismatch": "torch.optim.swa_utils.update_bn(loader, model)  # or a larger momentum",
+}
+"""Where it is a matter of PyTorch. The learning rate's are made of what was measured."""
+
+
+def fix(finding: Finding, history: History, about: About) -> str:
+    """What to change.
+
+    Args:
+        finding: without one.
+        history: of the run.
+        about: its config decides which of the two forms it takes.
+    """
+    if finding.kind in ("diverged", "unstable", "stalled"):
+        factor = _factor(finding, history)
+        if about.config is None:
+            return f"for group in optimizer.param_groups: group['lr'] *= {factor:.2g}"
+        return f"optimizer.lr={about.config['optimizer']['lr'] * factor:.2g}"
+    if about.config is None:
+        layer = f"model.get_submodule({finding.layer!r})" if finding.layer else "layer"
+        return LINES[finding.kind].format(layer=layer)
+    return _override(finding, history, about.config)
+
+
+def _override(finding: Finding, history: History, config: Mapping[str, Any]) -> str:
+    kind, norm = finding.kind, config["norm"]["name"]
+    activation = config["model"]["activation"]
+    nominal = GAINS.get(activation)
+    if kind == "wrong gradient":
+        by_hand = config["backward"] != "autograd"
+        return f"backward={'autograd' if by_hand else 'manual_fused'}"
+    if kind == "symmetric":
+        return f"init.scheme=kaiming init.gain={activation if nominal else 1}"
+    if kind == "overconfident":
+        return f"init.output_scale={SCALE:g}"
+    if kind == "mismatch":
+        return "norm.calibrate=true"
+    if kind == "dead" and _killed(finding, history):
+        optimizer = config["optimizer"]
+        factor = min([power(GOOD_UPDATE - _largest(history)), *_later(optimizer)])
+        return f"optimizer.lr={optimizer['lr'] * factor:.2g} optimizer.lr_schedule=[]"
+    if norm == "none":
+        gain, smaller = _gain(config), kind in ("vanishing", "linear")
+        if nominal and (gain < nominal / 1.6 if smaller else gain > nominal * 1.15):
+            return f"init.gain={activation}"
+        return "norm=batchnorm"
+    if kind in ("dead", "linear", "saturated") and config["norm"]["affine"]:
+        return "norm.affine=false"
+    return "norm=layernorm" if norm == "batchnorm" else "norm=batchnorm"
+
+
+def _gain(config: Mapping[str, Any]) -> float:
+    gain = config["init"]["gain"]
+    return GAINS.get(gain, 1.0) if gain in GAINS or str(gain).isalpha() else float(Fraction(gain))
+
+
+def _killed(finding: Finding, history: History) -> bool:
+    """Whether it lived at first, and a large update came before its death."""
+    return (finding.step or 0) > 0 and _largest(history) > -1
+
+
+def _later(optimizer: Mapping[str, Any]) -> list[float]:
+    return [float(factor) for _, factor in optimizer["lr_schedule"]]
+
+
+def _largest(history: History) -> float:
+    """The largest update at any of the first looks, of the median matrix."""
+    first = history.moves["update_ratio"][:3]
+    finite = np.where(np.isfinite(first), first, np.nan)
+    rows = [np.nanmedian(row) for row in finite if not np.isnan(row).all()]
+    return float(max(rows, default=0.0))
+
+
+def _factor(finding: Finding, history: History) -> float:
+    """By which to multiply the learning rate."""
+    if finding.kind == "stalled":
+        value = finding.evidence[0].value
+        return power(GOOD_UPDATE - value) if value is not None else 1e3
+    return min(1 / 3, power(GOOD_UPDATE - _largest(history)))

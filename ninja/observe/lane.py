@@ -1,0 +1,193 @@
+"""The fast lane: a small network that was called twice in the same way will be called so again.
+
+What was found out about it is kept. Its outputs are only listed while it is called, torch keeps
+their gradients (`Tensor.retain_grad`), which takes half the time of a hook for each, and numpy
+reduces them. A look that turns out to be another is given up: the next step is looked at in its
+place, with care.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+from torch.utils.hooks import RemovableHandle
+
+from ninja.observe.arrays import Array, Reduced, array, sums
+from ninja.observe.calls import Call, Look, at_end
+from ninja.observe.gather import Gathered
+from ninja.observe.outputs import tensors
+from ninja.observe.seen import Seen
+from ninja.probes.columns import Columns
+
+ELEMENTS = 1 << 20
+"""Of all parameters, at most."""
+
+WAITING = 256
+"""Looks whose numbers are made together."""
+
+
+def fits(gathered: Gathered, look: Look) -> bool:
+    """Whether a look can be repeated in the lane.
+
+    Every output is a module's only one, small, still there, and made by autograd; every parameter
+    is dense, and those that train have gradients; all of it lies in this machine's memory.
+    """
+    calls, groups = look.calls, gathered.groups
+    params = [one.tensor for one in gathered.params]
+    kinds = {(p.device.type, p.dtype) for p in params} | {(of.device, of.dtype) for of in calls}
+    return (
+        bool(calls)
+        and kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)})
+        and len(gathered.entries) == len(gathered.calls)
+        and all(call.place is not None and not call.leaf and call.is_small() for call in calls)
+        and all(group.dense and len(group.graded) == len(group.members) for group in groups)
+        and all(p.is_contiguous() for p in params)
+        and sum(p.numel() for p in params) <= ELEMENTS
+    )
+
+
+class Lane:
+    """Looks at a network whose calls are known.
+
+    Attributes:
+        rooms: for the matrices of each group.
+    """
+
+    def __init__(
+        self, gathered: Gathered, calls: Sequence[Call], plan: Columns, model: nn.Module
+    ) -> None:
+        """Of a look that `fits`."""
+        self._plan, self._model, self._groups = plan, model, gathered.groups
+        self._places = [call.place.module for call in calls if call.place is not None]
+        self._known, self._most = frozenset(map(id, self._places)), len(self._places)
+        self._shapes = [call.shape for call in calls]
+        self._versions = [call.version for call in calls]
+        at = {id(call): index for index, call in enumerate(calls)}
+        of = {node.name: [at[id(call)] for call in made] for node, made in gathered.calls.items()}
+        self._deltas = [index for entry in gathered.deltas for index in of[entry.name]]
+        self._values = [index for entry in gathered.values for index in of[entry.name]]
+        self._axes = [calls[index].axis if calls[index].read else -1 for index in self._deltas]
+        self._tensors = [one.tensor for one in gathered.params]
+        self._pointers = [p.data_ptr() for p in self._tensors]
+        params = {one: array(one.tensor.detach()) for one in gathered.params}
+        self.rooms = [
+            [(np.empty_like(params[one]), params[one]) for one in group.matrices]
+            for group in self._groups
+        ]
+        self._moved = [pair for room in self.rooms for pair in room]
+        self._copies, laid = self._laid([calls[at].shape for at in (*self._deltas, *self._values)])
+        self._reduced = Reduced(plan, list(params.values()), laid, [to for to, _ in self._moved])
+        self._handle: RemovableHandle | None = None
+        self._called: list[nn.Module] = []
+        self._outputs: list[Tensor] = []
+        self._broken = False
+        self._waiting: list[tuple[Seen, list[float]]] = []
+
+    def _laid(self, shapes: list[torch.Size]) -> tuple[list[Tensor], Array]:
+        """Room for the deltas and the outputs, end to end, and the same as one array."""
+        for index, axis in enumerate(self._axes):
+            shapes[index] = torch.empty(shapes[index], device="meta").movedim(axis, -1).shape
+        sizes = [shape.numel() for shape in shapes]
+        laid = torch.empty(sum(sizes), dtype=self._tensors[0].dtype)
+        pieces = zip(laid.split(sizes), shapes, strict=True)
+        return [piece.view(shape) for piece, shape in pieces], array(laid)
+
+    def arm(self) -> None:
+        """Listen, until `disarm`; what was listed before is let go of."""
+        self._give_up()
+        self._broken = False
+        if self._handle is None:
+            self._handle = register_module_forward_hook(self._list)
+
+    def disarm(self) -> None:
+        """Listen no more."""
+        self._give_up()
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def _list(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if id(module) in self._known and torch.is_grad_enabled():
+            if torch.compiler.is_compiling():
+                return
+            if self._broken or type(output) is not Tensor or len(self._outputs) >= self._most:
+                self._give_up()
+                return
+            if output.requires_grad:
+                output.retain_grad()
+            self._called.append(module)
+            self._outputs.append(output)
+        if module is self._model and not torch.compiler.is_compiling():
+            for y in tensors(output):
+                if y.requires_grad:
+                    y.register_hook(self._came)
+                    break
+
+    def _came(self, _: Tensor) -> None:
+        """A hook: a backward pass has begun."""
+        if torch.is_grad_enabled():  # with a graph of its own, that of a penalty
+            self._give_up()
+        else:
+            at_end(self._note)
+
+    def _note(self) -> None:
+        for group in self._groups:
+            if not group.stepped:
+                group.note()
+
+    def _give_up(self) -> None:
+        self._broken = True
+        self._called.clear()
+        self._outputs.clear()
+
+    def finish(self, seen: Seen) -> bool:
+        """Reduce what was listed; whether it was what was expected.
+
+        Args:
+            seen: takes the numbers, in `flush`.
+        """
+        if not self._take():
+            return False
+        squares = [square for group in self._groups for square in group.squares or ()]
+        with np.errstate(all="ignore"):  # what is not finite is a number too
+            for before, weight in self._moved:
+                np.subtract(weight, before, out=before)
+            self._waiting.append((seen, self._reduced(squares)))
+        if len(self._waiting) >= WAITING:
+            self.flush()
+        return True
+
+    def _take(self) -> bool:
+        """Copy the deltas and outputs, if the network was called as it was before."""
+        outputs = self._outputs
+        if (
+            self._called != self._places
+            or [y.shape for y in outputs] != self._shapes
+            or [y._version for y in outputs] != self._versions
+            or [p.data_ptr() for p in self._tensors] != self._pointers
+            or any(group.squares is None or group.before is None for group in self._groups)
+        ):
+            return False
+        deltas = [outputs[index].grad for index in self._deltas]
+        found = [delta for delta in deltas if delta is not None]
+        if len(found) < len(deltas):
+            return False
+        for at, axis in enumerate(self._axes):
+            if axis != -1:
+                found[at] = found[at].movedim(axis, -1)
+        found += [outputs[index] for index in self._values]
+        with torch.no_grad():
+            torch._foreach_copy_(self._copies, found)  # pyright: ignore[reportPrivateImportUsage]
+        return True
+
+    def flush(self) -> None:
+        """Make the numbers of the looks that wait for it."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            found = sums(self._plan, [found for _, found in waiting])
+            columns = self._plan.columns(found, np.ones(1), None)
+            for (seen, _), values in zip(waiting, columns.T, strict=True):
+                seen.take(self._plan.cells, values)

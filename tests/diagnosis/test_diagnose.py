@@ -1,0 +1,245 @@
+"""Each class from a record made by hand, what explains what, and records that say little."""
+
+import json
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ninja import fit
+from ninja.config import InitConfig, ModelConfig, NormConfig, OptimizerConfig, RunConfig
+from ninja.diagnosis import KINDS, About, Finding, diagnose, verdict
+from ninja.diagnosis.finding import read
+from ninja.networks import PRESETS
+from ninja.result import Result
+from tests.diagnosis.records import Row, layers, row, run
+
+CONFIG: dict[str, Any] = json.loads(json.dumps(asdict(RunConfig())))
+LOSSES = {"train": 2.30, "validation": 2.31, "test": 2.32, "by_batch": 2.29}
+ABOUT = About(27, LOSSES, None, CONFIG)
+PLAIN = replace(ABOUT, config=CONFIG | {"norm": CONFIG["norm"] | {"name": "none"}})
+
+
+def sick(rows: list[Row], about: About = PLAIN) -> Finding:
+    (found,) = (one for one in diagnose(rows, about) if one.severity == "sick")
+    return found
+
+
+def test_a_healthy_run_has_no_finding() -> None:
+    assert diagnose(run(layers()), ABOUT) == []
+    assert verdict([]) == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "layer"),
+    [
+        (run(layers((1e-6, 1e-3))), "vanishing", "02.linear"),
+        (run(layers((0.0, 1e-3))), "vanishing", "02.linear"),
+        (run(layers((1e-3, 1e-6))), "exploding", "02.linear"),
+        (run(layers((1e-6, 2e-6, 1e-2, 1e-2))), "vanishing", "04.linear"),
+        (run(layers(gate=0.8, at=1)), "saturated", "02.linear"),
+        (run(layers(dead=0.9, rule="relu", at=1)), "dead", "02.linear"),
+        (run(layers(gate=0.9, rule="relu", at=0)), "dead", "00.linear"),
+        (run(layers(twins=1.0)), "symmetric", "00.linear"),
+        (run(layers(linear=0.99)), "linear", "00.linear"),
+        (run(layers(update=-6)), "stalled", ""),
+        (run(layers(update=-0.3)), "unstable", ""),
+        (run(layers(), gap=1e-3), "wrong gradient", ""),
+        (run(layers(), loss=27.0), "overconfident", ""),
+    ],
+)
+def test_each_class(rows: list[Row], kind: str, layer: str) -> None:
+    found = sick(rows)
+    assert (found.kind, found.layer, found.step) == (kind, layer, 0)
+    assert found.reason
+    assert found.fix
+    assert all(item.state == "outside" and item.step == 0 for item in found.evidence)
+
+
+def test_the_end_of_a_run_speaks_too() -> None:
+    found = sick(run(layers()), replace(PLAIN, losses=LOSSES | {"train": 3.3}))
+    assert (found.kind, found.fix) == ("mismatch", "norm.calibrate=true")
+    where = {"step": 7, "node": "05.loss", "tensor": "probs"}
+    found = sick(run(layers()), replace(PLAIN, losses={}, diverged=where))
+    assert (found.kind, found.layer, found.step) == ("diverged", "05.loss", 7)
+    assert found.fix.startswith("optimizer.lr=")
+
+
+def test_every_class_is_tested() -> None:
+    (mark,) = test_each_class.pytestmark  # pyright: ignore[reportFunctionMemberAccess]
+    assert {kind for _, kind, _ in mark.args[1]} | {"mismatch", "diverged"} == set(KINDS)
+
+
+# --- causes and what they bring about ------------------------------------------------------------
+
+
+def test_what_a_cause_explains_is_a_note_below_it() -> None:
+    found = diagnose(run(layers((1e-6, 1e-3), update=-6, linear=0.99)), PLAIN)
+    assert [(one.kind, one.severity) for one in found] == [
+        ("linear", "sick"),
+        ("vanishing", "note"),
+        ("stalled", "note"),
+    ]
+    assert verdict(found) == "linear"
+
+
+def test_what_came_first_is_the_cause() -> None:
+    """Steps too large have killed the units; units that are dead make no steps at all."""
+    wild = [row(i, layers(update=-1.5, rule="relu")) for i in range(3)]
+    rows = [*wild, *(row(i, layers(update=-1.5, dead=1.0, rule="relu")) for i in range(3, 12))]
+    assert [(one.kind, one.severity) for one in diagnose(rows, PLAIN)] == [
+        ("unstable", "sick"),
+        ("dead", "note"),
+    ]
+
+
+def test_what_training_has_mended_is_a_warning() -> None:
+    rows = [row(i, layers((1e-6, 1e-3))) for i in range(4)]
+    rows += [row(i, layers()) for i in range(100, 1000, 100)]
+    rows[4] = row(4, layers())
+    (found,) = diagnose(rows, PLAIN)
+    assert (found.kind, found.severity) == ("vanishing", "warning")
+    assert verdict([found]) == "vanishing at the start"
+
+
+def test_one_look_among_many_is_a_whim() -> None:
+    rows = run(layers())
+    rows[3] = row(300, layers((1e-6, 1e-3), update=-0.1, dead=1.0))
+    assert diagnose(rows, PLAIN) == []
+
+
+# --- what looks like a fault and is none ----------------------------------------------------------
+
+
+def test_one_hidden_layer_cannot_vanish() -> None:
+    assert diagnose(run(layers((1e-9,))), ABOUT) == []
+
+
+def test_a_relu_is_neither_saturated_nor_linear() -> None:
+    found = diagnose(run(layers(rule="relu", linear=1.0)), PLAIN)
+    assert found == []
+
+
+def test_units_below_a_dead_layer_are_not_dead_themselves() -> None:
+    """They get nothing because those above send nothing."""
+    below = layers((0.0,), dead=1.0, rule="relu", arriving=0.0)
+    above = [
+        of | {"layer": of["layer"] + 2, "node": f"{of['layer'] + 2:02d}.{of['rule']}"}
+        for of in layers((0.0,), dead=1.0, rule="relu")
+    ]
+    assert sick(run(below + above)).layer == "02.linear"
+
+
+def test_a_first_output_layer_of_zeros_is_no_fault() -> None:
+    """At step 0 it sends nothing back; from step 1 on it does."""
+    nothing = layers((0.0, 0.0), dead=1.0, arriving=0.0)
+    assert diagnose([row(0, nothing), *(row(i, layers()) for i in range(1, 9))], PLAIN) == []
+
+
+def test_who_learns_by_small_steps_is_not_stalled() -> None:
+    rows = [row(i, layers(update=-5), loss=3.3 * 0.97**i) for i in range(10)]
+    assert diagnose(rows, PLAIN) == []
+
+
+def test_an_underflow_is_no_wrong_gradient() -> None:
+    """Of a loss of 30 some examples' probabilities are 0, and 0/0 is pulled back step by step."""
+    rows = run(layers(), gap=math.inf, loss=30.0)
+    assert "wrong gradient" not in {one.kind for one in diagnose(rows, PLAIN)}
+    assert sick(run(layers(), gap=math.inf)).kind == "wrong gradient"
+
+
+def test_a_lowered_learning_rate_stalls_nothing() -> None:
+    rows = run(layers()) + [row(i, layers(update=-7), lr=1e-4) for i in range(800, 810)]
+    assert diagnose(rows, PLAIN) == []
+
+
+def test_dead_units_look_alike_and_are_not_called_symmetric() -> None:
+    assert sick(run(layers(twins=1.0, dead=1.0, rule="relu"))).kind == "dead"
+
+
+def test_zero_weights_are_symmetric_though_their_units_are_dead() -> None:
+    of = layers(twins=1.0, dead=1.0, rule="relu")
+    zero = [layer | {"weight_norm": 0.0} if layer["tensor"] == "W" else layer for layer in of]
+    assert sick(run(zero)).kind == "symmetric"
+
+
+def test_a_resumed_or_partial_record_says_nothing_of_the_first_loss() -> None:
+    assert diagnose([row(500, layers(), loss=27.0)], ABOUT) == []
+
+
+# --- records that say little ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds"),
+    [
+        ([], set()),
+        ([row(0)], set()),
+        ([row(0, [])], set()),
+        ([row(0, layers())], set()),
+        ([row(0, layers((math.nan,) * 3, math.nan, dead=math.nan), loss=math.nan)], {"diverged"}),
+        ([row(0, layers((0.0, 0.0), -math.inf, arriving=0.0), grad_norm=0.0)], {"stalled"}),
+        ([row(0, layers((1e-3,), dead=1.0, rule="relu"))], {"dead"}),
+    ],
+    ids=["empty", "no layers", "none at all", "one row", "all NaN", "all zero", "one layer"],
+)
+def test_a_record_that_says_little(rows: list[Row], kinds: set[str]) -> None:
+    found = diagnose(rows, About())
+    assert kinds <= {one.kind for one in found}
+    assert bool(found) == bool(kinds)
+
+
+NUMBER = st.sampled_from([0.0, 1e-9, 0.3, 1.0, 1e9, math.inf, -math.inf, math.nan])
+
+
+@given(st.lists(st.tuples(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER), max_size=5), st.booleans())
+def test_no_record_is_too_odd(numbers: list[tuple[float, ...]], ours: bool) -> None:
+    rows = [
+        row(i, layers((a, b, c), d, dead=e, gate=a, twins=b), loss=c, grad_norm=d, gap=e)
+        for i, (a, b, c, d, e) in enumerate(numbers)
+    ]
+    found = diagnose(rows, ABOUT if ours else About())
+    assert all(one.fix and one.reason for one in found)
+    assert [read(plain) for plain in json.loads(json.dumps(list(map(asdict, found))))] == found
+
+
+# --- real runs -----------------------------------------------------------------------------------
+
+
+def deep(gain: float, **optimizer: Any) -> RunConfig:
+    return RunConfig(
+        steps=201,
+        model=ModelConfig(n_hidden=50, n_layers=5),
+        norm=NormConfig(name="none"),
+        init=InitConfig(gain=gain, output_scale=0.1),
+        optimizer=OptimizerConfig(**optimizer),
+    )
+
+
+def lecture(preset: str) -> RunConfig:
+    network = PRESETS[preset]
+    small = replace(network.model, n_hidden=64)
+    return RunConfig(steps=201, model=small, norm=network.norm, init=network.init)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (lecture("lecture_deep"), "healthy"),
+        (lecture("lecture_batchnorm"), "healthy"),
+        (deep(5 / 3), "healthy"),
+        (deep(0.1), "vanishing"),
+        (deep(10.0), "saturated"),
+        (deep(5 / 3, lr=1e-5), "stalled"),
+        (deep(5 / 3, lr=1e3), "diverged, unstable"),
+    ],
+    ids=["lecture_deep", "lecture_batchnorm", "5/3", "0.1", "10", "lr 1e-5", "lr 1e3"],
+)
+def test_a_real_run(config: RunConfig, said: str, tmp_path: Path) -> None:
+    ended = fit.fit(config, tmp_path)
+    assert isinstance(ended, Result)
+    assert ended.verdict == said
