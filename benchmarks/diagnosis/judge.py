@@ -32,12 +32,16 @@ def judge(
     truth = [case.case.label for case in cases]
     said = [answer(of, label) for of, label in zip(alarms, truth, strict=True)]
     own = [at for at, label in enumerate(truth) if label in (HEALTHY, *covers)]
+    others = [at for at, case in enumerate(cases) if case.case.sick.config is None]
     found = scores(truth, said)
     hits, of = flagged(truth, said)
     return {
         "macro F1": macro_f1(found),
         "macro F1, classes it covers": macro_f1(
             scores([truth[at] for at in own], [said[at] for at in own])
+        ),
+        "macro F1, not MLPs": macro_f1(
+            scores([truth[at] for at in others], [said[at] for at in others])
         ),
         "covers": [name for name in sorted(found) if name in covers],
         "healthy flagged": share(hits, of),

@@ -13,7 +13,7 @@ from benchmarks.diagnosis import modules
 from benchmarks.diagnosis.cases import HEALTHY, Case, Concern, Edit
 from benchmarks.diagnosis.faults import between
 
-STEPS = 250
+STEPS = 200
 HEALTHY_RUNS = 5
 
 
@@ -103,11 +103,11 @@ class Shape:
 
 
 SHAPES = (
-    Shape("convolutions", "relu", "none", 3, 12, (1.3, 1.5), (0.1, 0.2)),
-    Shape("convolutions", "gelu", "batchnorm", 4, 12, (1.0, 2.0), (0.2, 0.35)),
-    Shape("convolutions", "tanh", "none", 4, 12, (1.2, 1.6), (0.008, 0.02), adamw=True),
-    Shape("convolutions", "relu", "batchnorm", 3, 12, (1.0, 2.0), (0.2, 0.35)),
-    Shape("convolutions", "relu", "none", 6, 12, (1.3, 1.5), (0.004, 0.01), adamw=True),
+    Shape("convolutions", "relu", "none", 3, 8, (1.3, 1.5), (0.1, 0.2)),
+    Shape("convolutions", "gelu", "batchnorm", 4, 8, (1.0, 2.0), (0.2, 0.35)),
+    Shape("convolutions", "tanh", "none", 4, 8, (1.2, 1.6), (0.008, 0.02), adamw=True),
+    Shape("convolutions", "relu", "batchnorm", 3, 8, (1.0, 2.0), (0.2, 0.35)),
+    Shape("convolutions", "relu", "none", 6, 8, (1.3, 1.5), (0.004, 0.01), adamw=True),
     Shape("transformer", "gelu", "layernorm", 2, 32, (0.8, 1.2), (0.1, 0.3)),
     Shape("transformer", "relu", "layernorm", 1, 32, (0.8, 1.2), (0.002, 0.006), adamw=True),
     Shape("recurrence", "tanh", "none", 1, 64, (0.9, 1.2), (0.08, 0.3)),

@@ -16,7 +16,7 @@ from benchmarks.diagnosis.module_cases import Module
 from ninja.observe import watch
 from ninja.probes import due
 
-EVALUATED = 4096
+EVALUATED = 2048
 """Examples of the final losses."""
 
 

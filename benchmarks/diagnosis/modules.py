@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
     "sigmoid": nn.Sigmoid,
 }
-IMAGES, SIDE = 10, 10
+IMAGES, SIDE = 10, 8
 """Classes and size of the images."""
 BLOCK, LETTERS, BATCH = 8, 27, 32
 
@@ -150,8 +150,8 @@ def _templates() -> Tensor:
 
 
 def _images(size: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """A class's pattern, moved by up to two pixels, under half as much noise."""
+    """A class's pattern, moved by up to a pixel, under half as much noise."""
     targets = torch.randint(0, IMAGES, (size,), generator=generator)
-    down, right = torch.randint(-2, 3, (2,), generator=generator).tolist()
+    down, right = torch.randint(-1, 2, (2,), generator=generator).tolist()
     images = _templates()[targets].roll((down, right), (2, 3))
     return images + 0.5 * torch.randn(images.shape, generator=generator), targets

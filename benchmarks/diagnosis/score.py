@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy.stats import binomtest
+
 from benchmarks.diagnosis.cases import HEALTHY
 
 
@@ -48,13 +50,11 @@ def macro_f1(of: dict[str, Score]) -> float:
 
 
 def interval(hits: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
+    """The 95 % interval of a share (Wilson 1927); of no runs at all, everything."""
     if not of:
         return 0.0, 1.0
-    z, p = 1.959963984540054, hits / of
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * (p * (1 - p) / of + z * z / (4 * of * of)) ** 0.5 / (1 + z * z / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    found = binomtest(hits, of).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def flagged(truth: Sequence[str], said: Sequence[str]) -> tuple[int, int]:

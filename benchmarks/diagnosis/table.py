@@ -10,7 +10,7 @@ def show(found: dict[str, Any]) -> None:
         counts = ", ".join(f"{why}: {count}" for why, count in sorted(of.items()))
         print(f"  {label:<16}{counts}")
     names = list(found["detectors"])
-    print(f"\n{'':<34}macro-F1   its classes   healthy flagged          steps    layer")
+    print(f"\n{'':<34}macro-F1   its classes   not MLPs   healthy flagged         steps    layer")
     for name in names:
         _line(name, found["detectors"][name])
     for name in names:
@@ -30,7 +30,8 @@ def _line(name: str, of: dict[str, Any]) -> None:
     median = "-" if steps["median"] is None else f"{steps['median']:g}"
     healthy = f"{flagged['hits']}/{flagged['of']} ({low:.1%} to {high:.1%})"
     print(
-        f"{name:<34}{of['macro F1']:>8.3f}{of['macro F1, classes it covers']:>14.3f}   "
+        f"{name:<34}{of['macro F1']:>8.3f}{of['macro F1, classes it covers']:>14.3f}"
+        f"{of['macro F1, not MLPs']:>11.3f}   "
         f"{healthy:<24}{median:>6}{layer['hits']:>6}/{layer['of']}"
     )
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmarks.diagnosis.detectors import Alarm
+from benchmarks.diagnosis.detectors import Alarm, answer
 from benchmarks.diagnosis.rivals import RIVALS, Rival
-from benchmarks.diagnosis.rivals.choice import CHOICES, choose
+from benchmarks.diagnosis.rivals.choice import CHOICES, Value, choose
+from benchmarks.diagnosis.score import macro_f1, scores
 
 RIGHT, CRIES, MISLEADS = "right", "cries wolf", "misleads"
 TRUTH = ["dead", "dead", "stalled", "healthy", "healthy"]
@@ -42,3 +43,18 @@ def test_as_documented_the_earliest_alarm_comes_first(rival: Rival):
     alarms = alarm(late, "dead", step=5) | alarm(soon, "stalled", step=2)
     assert [one.rule for one in rival.as_documented(alarms)] == [soon, late]
     assert [one.rule for one in rival.in_order(alarms, (late,))] == [late]
+
+
+def test_the_value_of_an_order_is_its_macro_f1():
+    alarms = [
+        alarm(RIGHT, "exploding", "dead"),
+        alarm(MISLEADS, "stalled") | alarm(RIGHT, "dead"),
+        alarm(MISLEADS, "dead"),
+        {},
+        alarm(RIGHT, "dead"),
+    ]
+    value = Value([RIGHT, MISLEADS], alarms, TRUTH)
+    for order in ((), (RIGHT,), (MISLEADS, RIGHT), (RIGHT, MISLEADS)):
+        found = [[of[name] for name in order if name in of] for of in alarms]
+        said = [answer(of, label) for of, label in zip(found, TRUTH, strict=True)]
+        assert value(order) == pytest.approx(macro_f1(scores(TRUTH, said)))
