@@ -25,7 +25,7 @@ import torch
 from compiled import compiled
 from step import gemm_step
 
-from ninja import data, diagnosis, evaluate, fit, loop, result
+from ninja import data, diagnosis, evaluate, fit, loop, result, rows
 from ninja.allocator import keep_freed_memory
 from ninja.config import ModelConfig, OptimizerConfig, RunConfig
 from ninja.probes import NOTHING
@@ -54,7 +54,9 @@ LIMITS = {
     (1_000, "packed, autograd", "basic, autograd"): 4.0,
     (10_000, "packed, by hand", "basic, autograd"): 8.0,
 }
-JOB, JOB_WANDB, GROWTH, MEMORY, GEMM = 30.0, 50.0, 1.1, 2 << 30, 0.25
+JOB, JOB_WANDB, GROWTH, MEMORY, GEMM, TWO = 30.0, 50.0, 1.1, 2 << 30, 0.25, 0.9
+STACK = 16
+"""Runs of a stack, where two workers are timed against one."""
 
 
 def main() -> None:
@@ -66,9 +68,12 @@ def main() -> None:
     parser.add_argument("--growth", action="store_true", help="only 100 runs against 2,000")
     parser.add_argument("--sizes", action="store_true", help="only the step against the stack")
     parser.add_argument("--compiled", action="store_true", help="only compile=true against eager")
+    parser.add_argument("--workers", action="store_true", help="only two workers against one")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of a stack, for --workers")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    only = options.parts or options.growth or options.sizes or options.compiled
+    named = ("parts", "growth", "sizes", "compiled", "workers")
+    only = any(getattr(options, name) for name in named)
     found: dict[str, Any] = {}
     if not only:
         found["commands"] = [commands(steps, options.share) for steps in options.steps]
@@ -80,6 +85,8 @@ def main() -> None:
         found["sizes"] = sizes()
     if options.compiled or not only:
         found["compiled"] = compiled()
+    if options.workers or not only:
+        found["workers"] = workers(options.seconds)
     if options.json:
         print(json.dumps(found, indent=1))
 
@@ -153,15 +160,16 @@ def parts(count: int = 24, steps: int = 1_000) -> dict[str, float]:
         with timed(
             spent,
             ("steps", loop, "train_step"),
-            ("looks", loop.Loop, "_see"),
-            ("rows", loop.Loop, "_write"),
-            ("checkpoints", loop.checkpoint, "save"),
+            ("probes: looks", rows.Sight, "see"),
+            ("probes: numbers", rows.Sight, "rows"),
+            ("records: rows", loop.Loop, "_append"),
+            ("records: checkpoints", loop.checkpoint, "save"),
+            ("records: result", result, "write"),
+            ("records: begin", fit, "_begin"),
             ("evaluation", evaluate, "losses"),
-            ("tables, history", diagnosis, "read"),
-            ("numbers", diagnosis, "gather"),
-            ("findings", diagnosis, "diagnose"),
-            ("result", result, "write"),
-            ("locks, resuming", fit, "_begin"),
+            ("diagnosis: history", diagnosis, "read"),
+            ("diagnosis: numbers", diagnosis, "gather"),
+            ("diagnosis: findings", diagnosis, "diagnose"),
         ):
             fit.fit_together(entries[1:], _ignore)
         whole = (time.perf_counter() - began) / (count - 1) * 1e3
@@ -175,16 +183,17 @@ def parts(count: int = 24, steps: int = 1_000) -> dict[str, float]:
     each = {name: seconds / (count - 1) * 1e3 for name, seconds in spent.items()}
     training = each.pop("steps")
     print(f"a run of {steps:,} steps in a stack of {count - 1}, ms in its worker")
-    print(f"  training          {training:8.2f}")
-    for name, value in sorted(each.items(), key=lambda item: -item[1]):
-        print(f"  {name:<18}{value:8.2f}")
+    each["records: .hydra"] = each.pop(".hydra") * (count - 1) / count
+    print(f"  {'training':<22}{training:8.2f}")
+    for name, value in sorted(each.items()):
+        print(f"  {name:<22}{value:8.2f}")
     beyond = sum(each.values())
-    print(f"  beyond training   {beyond:8.2f}  (limit {JOB:g}); in all {whole:.2f}")
-    print("in other processes, while others train")
-    print(f"  composing         {composing:8.2f}")
-    print(f"  W&B offline       {mirror:8.2f}")
+    print(f"  {'beyond training':<22}{beyond:8.2f}  (limit {JOB:g}); in all {whole:.2f}")
+    print("in other processes: before a worker has loaded torch, and while others train")
+    print(f"  {'composition':<22}{composing:8.2f}")
+    print(f"  {'W&B offline':<22}{mirror:8.2f}")
     total = beyond + composing + mirror
-    print(f"  job, W&B included {total:8.2f}  (limit {JOB_WANDB:g})")
+    print(f"  {'job, W&B included':<22}{total:8.2f}  (limit {JOB_WANDB:g})")
     return {**each, "training": training, "composing": composing, "W&B": mirror}
 
 
@@ -323,6 +332,59 @@ def memory(pid: int) -> int:
             continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) << 10
     return total
+
+
+# --- workers --------------------------------------------------------------------------------------
+
+
+def workers(seconds: float, stacks: int = 4) -> dict[str, float]:
+    """How much of twice the speed two workers have, with stacks that take so many seconds each.
+
+    Each kind of workers trains the same stacks with one, two, two and one of them, so that a
+    machine that gets slower meanwhile is nobody's. What a sweep takes to start is told apart.
+    """
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    configs = [replace(RunConfig(), seed=seed) for seed in range(STACK)]
+    stack = begin_together(configs, data.load().to("cpu"))
+    clock(lambda: train_step(stack, NOTHING), 20)
+    steps = max(1, int(seconds / clock(lambda: train_step(stack, NOTHING), 200)))
+    print(f"{stacks} stacks of {STACK} runs of {steps:,} steps, hidden 200, W&B off")
+    found: dict[str, float] = {}
+    for name in ("local", "dask"):
+        spent: dict[int, list[float]] = {1: [], 2: []}
+        for count in (1, 2, 2, 1):
+            spent[count].append(several(name, count, stacks, steps))
+        one, two = (statistics.mean(spent[count]) for count in (1, 2))
+        start = several(name, 2, 2, 1)  # of short ones: what every sweep pays
+        found[f"{name} command"] = one / two / 2
+        found[name] = (one - start) / (two - start) / 2
+        print(f"  {name:<6}1 worker {one:7.1f} s  2 workers {two:7.1f} s  to start {start:5.1f} s")
+        print(
+            f"        efficiency {found[name]:.2f}, with the start {found[f'{name} command']:.2f} "
+            f"(limit {TWO:g} for stacks of 20 s or more; here {one / stacks:.1f} s)",
+            flush=True,
+        )
+    return found
+
+
+def several(launcher: str, count: int, stacks: int, steps: int) -> float:
+    """Seconds of a sweep by so many workers."""
+    with tempfile.TemporaryDirectory() as folder:
+        typed = [
+            *(f"hydra/launcher=packed_{launcher}", f"hydra.launcher.workers={count}"),
+            *(f"hydra.launcher.stack={STACK}", f"seed=range({stacks * STACK})", f"steps={steps}"),
+            *("tracker=disabled", f"output={folder}"),
+        ]
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, str(RUN), "-m", *typed], check=True, stdout=subprocess.DEVNULL
+        )
+        seconds = time.perf_counter() - began
+        made = len(list(Path(folder, "default").glob("*/result.json")))
+        if made != stacks * STACK:
+            raise SystemExit(f"{made} runs were trained, and not {stacks * STACK}")
+    return seconds
 
 
 # --- the step -------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def _check_options(given: list[str]) -> None:
     """Refuse an option that is none in one line, in place of a page about Hydra's options.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is none, or does not go with another one.
     """
     known = set(faults.keys())
     for option in given:
@@ -84,4 +84,11 @@ def _check_options(given: list[str]) -> None:
 
     parser = get_args_parser()
     parser.error = refuse
-    parser.parse_args(given)
+    options = parser.parse_args(given)
+    if options.help or options.hydra_help:
+        return
+    names = ("run", "multirun", "cfg", "info", "shell_completion")
+    if len(modes := [name for name in names if getattr(options, name)]) > 1:
+        raise ConfigError(f"--{' and --'.join(modes)}: give one of them")
+    if options.resolve and not options.cfg:
+        raise ConfigError("--resolve: it goes with --cfg")

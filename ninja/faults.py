@@ -8,6 +8,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from hydra.errors import OverrideParseException
+
 from ninja.config import RunConfig
 from ninja.errors import NinjaError, nearest, unknown_key
 
@@ -41,7 +43,12 @@ def line(error: BaseException, folder: Path | None = None) -> str:
     shown = " ".join(_NOTHING_TO_ACT_ON.split(said)[0].split())
     if "LexerNoViableAlt" in shown:  # Hydra's grammar is ASCII
         return f"{shown.partition(': ')[2]}: quote such a value twice, as in \"output='…'\""
+    if isinstance(error, OverrideParseException) and error.override not in shown:
+        return f"{error.override}: {shown.replace(_ENDS, 'it ends too early')}"
     return shown
+
+
+_ENDS = "mismatched input '<EOF>'"
 
 
 # where Hydra looked, a page about its grammar, tokens of it, the place in its own tree

@@ -344,6 +344,7 @@ BAD = [
     ("hydra=null", "hydra=null: give key=value"),
     ("=1", "=1: give key=value"),
     ("seed", "missing EQUAL"),
+    ("seed=1,", "seed=1,: it ends too early"),
     ("seed==1", "extraneous input '='"),
     ("seed=", "seed: '' is not of type int"),
     ("seed=1e3", "seed: 1000.0 is not of type int, give 1000"),
@@ -361,6 +362,7 @@ BAD = [
     ("--seed=3", "--seed=3: a key goes without dashes: seed=3"),
     ("--bogus", "unrecognized arguments: --bogus (--help shows all there are)"),
     ("--cfg=bogus", "invalid choice: 'bogus'"),
+    ("--resolve", "--resolve: it goes with --cfg"),
     ("data.path=''", "data.path: '' is no file"),
 ]
 

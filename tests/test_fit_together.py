@@ -30,6 +30,9 @@ from ninja.mutants import MUTANTS, planted
 from ninja.result import Result
 
 ENGINES = ("autograd", "manual_atomic", "manual_fused")
+NORMS = ("none", "batchnorm", "layernorm", "rmsnorm")
+ACTIVATIONS = ("identity", "tanh", "sigmoid", "relu", "leaky_relu", "gelu")
+QUICK = [(n, a) for n in ("none", "batchnorm", "layernorm") for a in ("tanh", "relu")]
 PROBE = ProbeConfig(early=(0, 1, 5), every=10, close_every=20, gap_every=20, val_every=25)
 WORDS = "\n".join(f"{a}{b}{c}" for a in "abcd" for b in "xyzu" for c in ("no", "an", "t") * 3)
 
@@ -111,9 +114,16 @@ def assert_same(config: RunConfig, one: Path, other: Path) -> None:
                 assert torch.equal(tensor, getattr(states[1], kind)[node][name]), (node, name)
 
 
+SLOW = [
+    pytest.param(norm, activation, marks=pytest.mark.slow)
+    for norm in NORMS
+    for activation in ACTIVATIONS
+    if (norm, activation) not in QUICK
+]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("norm", ["none", "batchnorm", "layernorm"])
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize(("norm", "activation"), [*QUICK, *SLOW])
 def test_a_run_of_a_stack_is_the_run_alone(
     tmp_path: Path, base: RunConfig, engine: str, norm: str, activation: str
 ) -> None:

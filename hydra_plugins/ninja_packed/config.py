@@ -27,14 +27,15 @@ class SweeperConf:
     """The sweep that a preset carries, and what a bare ``-m`` means.
 
     Attributes:
-        params: by key, what is tried, as on the command line.
-        zip: groups of keys that vary together.
+        params: by key, what is tried, as on the command line; see `PackedSweeper` for what is
+            none.
+        zip: groups of keys that vary together; see `ninja.sweep.expand` for what is none.
         bare: overrides of a command line that has none.
     """
 
     _target_: str = SWEEPER
-    params: dict[str, Any] | None = None
-    zip: list[Any] = field(default_factory=list)
+    params: Any = field(default_factory=dict[str, Any])
+    zip: Any = field(default_factory=list[Any])
     bare: list[str] = field(default_factory=lambda: ["experiment=gradient_health"])
 
 

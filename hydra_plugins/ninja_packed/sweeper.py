@@ -22,16 +22,20 @@ del _config
 PRESETS = "experiment"
 """The group whose options carry sweeps of their own."""
 
-Carried = tuple[Mapping[str, Any], Sequence[Any]]
-"""What is swept, and which of it together."""
+Carried = tuple[Mapping[str, Any], Any]
+"""What is swept, and which of it together, as `ninja.sweep.expand` wants it."""
 
 
 class PackedSweeper(Sweeper):
     """Expands the command line, and leaves the jobs to whatever launcher there is."""
 
-    def __init__(self, params: DictConfig | None, zip: Sequence[Any], bare: Sequence[str]) -> None:
-        """See `hydra_plugins.ninja_packed.config.SweeperConf`."""
-        self.params, self.zip = _plain(params) or {}, _plain(zip)
+    def __init__(self, params: Any, zip: Any, bare: Sequence[str]) -> None:
+        """See `hydra_plugins.ninja_packed.config.SweeperConf`.
+
+        Raises:
+            ConfigError: ``params`` is no group of keys.
+        """
+        self.params, self.zip = _by_key(params), _plain(zip)
         self.bare = list(bare)
 
     def setup(
@@ -106,7 +110,30 @@ class PackedSweeper(Sweeper):
             sweeper = composer.load([*fixed, option]).hydra.sweeper
         except COMPOSING:  # which its jobs will say of themselves
             return self.params, self.zip
-        return _plain(sweeper.params) or {}, _plain(sweeper.zip)
+        return _by_key(sweeper.params), _plain(sweeper.zip)
+
+
+def _by_key(params: Any, path: str = "") -> dict[str, Any]:
+    """What is tried, by dotted keys; YAML may nest them.
+
+    Raises:
+        ConfigError: it is no group of keys.
+    """
+    from ninja.errors import ConfigError
+
+    plain = _plain(params)
+    if plain is None:
+        return {}
+    if not isinstance(plain, Mapping):
+        raise ConfigError(
+            f"hydra.sweeper.params: {plain} is no group of keys, give what is tried of each, such "
+            "as {seed: '1,2'}"
+        )
+    found: dict[str, Any] = {}
+    for key, value in plain.items():
+        own = f"{path}{key}"
+        found |= _by_key(value, f"{own}.") if isinstance(value, Mapping) else {own: value}
+    return found
 
 
 def _plain(node: Any) -> Any:

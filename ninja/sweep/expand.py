@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 
@@ -60,7 +61,7 @@ def replaced(own: Sequence[Override], given: Sequence[Override]) -> list[Overrid
     return [*filter(stays, own), *given]
 
 
-def jobs(found: Axes, paired: Sequence[Sequence[str]] = ()) -> Iterator[list[str]]:
+def jobs(found: Axes, paired: Any = ()) -> Iterator[list[str]]:
     """The overrides of every job: all combinations, the last key varying fastest.
 
     Args:
@@ -69,24 +70,33 @@ def jobs(found: Axes, paired: Sequence[Sequence[str]] = ()) -> Iterator[list[str
             values, and so on. A group stands where its first key does.
 
     Raises:
-        ConfigError: a group of one, a key that is not swept or in two groups, or lists of
-            different lengths.
+        ConfigError: what is no list of lists of keys, a group of one, a key that is not swept or in
+            two groups, or lists of different lengths.
     """
-    groups = _groups(found, paired)
+    groups = _groups(found, _lists(paired))
     for chosen in product(*groups):
         by_key = {one.partition("=")[0]: one for part in chosen for one in part}
         yield [by_key[key] for key in found]
+
+
+def _lists(paired: Any) -> Sequence[Sequence[str]]:
+    """As it was typed, if it is what it must be."""
+    if paired is None:
+        return ()
+    groups: Sequence[Any] = paired if isinstance(paired, (list, tuple)) else [paired]
+    for keys in groups:
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise ConfigError(
+                f"hydra.sweeper.zip: {keys} is no list of keys, give a list of lists, such as "
+                "[[init.gain,optimizer.lr]]"
+            )
+    return groups
 
 
 def _groups(found: Axes, paired: Sequence[Sequence[str]]) -> list[list[tuple[str, ...]]]:
     """What varies by itself: a key, or a group of keys."""
     member: dict[str, int] = {}
     for number, keys in enumerate(paired):
-        if isinstance(keys, str):
-            raise ConfigError(
-                f"hydra.sweeper.zip: {keys} is no list of keys, give a list of lists, such as "
-                "[[init.gain,optimizer.lr]]"
-            )
         if len(keys) < 2:
             raise ConfigError(f"hydra.sweeper.zip: {list(keys)} has one key, give two or more")
         for key in keys:

@@ -1,7 +1,7 @@
 """The jobs of a sweep that did not come to a good end."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -45,8 +45,13 @@ def write(folder: Path, failed: Sequence[Ended]) -> None:
     durable.write(path, json.dumps(plain, indent=1).encode())
 
 
-def table(failed: Sequence[Ended]) -> Table:
-    """One line each, the first of them."""
+def table(failed: Sequence[Ended], names: Mapping[int, str]) -> Table:
+    """One line each, the first of them.
+
+    Args:
+        failed: what did not come to a good end.
+        names: what each job is known by, by its number.
+    """
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     made.add_column("job", justify="right", no_wrap=True)
     made.add_column("", no_wrap=True)
@@ -56,7 +61,7 @@ def table(failed: Sequence[Ended]) -> Table:
         made.add_row(
             str(one.job.number),
             Text(one.status, "bold red"),
-            Text(" ".join(one.job.overrides)),
+            Text(names[one.job.number]),
             Text(one.why),
         )
     return made

@@ -1,5 +1,6 @@
 """One run of a sweep, and what is said of it while it is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
@@ -78,6 +79,15 @@ class Invalid:
     number: int
     overrides: tuple[str, ...]
     why: str
+
+
+def distinct(jobs: Sequence[Job | Invalid]) -> list[str]:
+    """What each job is known by among these: its overrides without those that all of them have."""
+    shared = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs)) if jobs else ()
+    return [
+        " ".join(one for one in job.overrides if one not in shared) or " ".join(job.overrides)
+        for job in jobs
+    ]
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,6 @@ class Progress:
             message: what it says.
             now: in seconds, of any clock that does not go back.
         """
-        if not self._seen:
-            self._seen.append((now, 0))
         job = message.get("job", -1)
         match message["do"]:
             case "held":
@@ -94,7 +92,10 @@ class Progress:
         return self._total
 
     def rate(self) -> float:
-        """Model-steps a second, of late."""
+        """Model-steps a second, of late: since the first that were heard of, not since the start.
+
+        What it takes to load and to begin says nothing of the time that is left.
+        """
         if len(self._seen) < 2:
             return 0.0
         (began, first), (ended, last) = self._seen[0], self._seen[-1]

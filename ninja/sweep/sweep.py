@@ -17,7 +17,7 @@ from ninja.lock import Lock
 from ninja.sweep import failures
 from ninja.sweep.board import Board
 from ninja.sweep.executors import Executor
-from ninja.sweep.jobs import Ended, Invalid, Job, Message
+from ninja.sweep.jobs import Ended, Invalid, Job, Message, distinct
 from ninja.sweep.plan import stacks
 from ninja.sweep.progress import Progress
 from ninja.sweep.settings import Settings
@@ -45,9 +45,10 @@ def sweep(
         NinjaError: another sweep is under way in the study, or the workers cannot be had.
     """
     began = time.monotonic()
+    names = dict(zip((job.number for job in jobs), distinct(jobs), strict=True))
     for job in jobs:
         if isinstance(job, Invalid):
-            faults.told(f"job {job.number} ({' '.join(job.overrides)}): {job.why}")
+            faults.told(f"job {job.number} ({names[job.number]}): {job.why}")
     own = [job for job in jobs if isinstance(job, Job)]
     studies = list(dict.fromkeys(job.folder.parent for job in own))
     console = Console(highlight=False, width=streams.width())
@@ -56,8 +57,11 @@ def sweep(
         ended = [_end(job, ends) for job in jobs]
         for study in studies:
             mine = [one for one in ended if _study(one.job, studies) == study]
-            failures.write(study, failures.failures(mine))
-    _tell(ended, studies, console, time.monotonic() - began)
+            try:
+                failures.write(study, failures.failures(mine))
+            except OSError as error:  # a full disk, perhaps; the table says the same
+                faults.told(faults.line(error, study))
+    _tell(ended, names, studies, console, time.monotonic() - began)
     return ended
 
 
@@ -179,13 +183,17 @@ def _first_line(jobs: int, finished: int, planned: Sequence[Sequence[Job]], work
 
 
 def _tell(
-    ended: Sequence[Ended], studies: Sequence[Path], console: Console, seconds: float
+    ended: Sequence[Ended],
+    names: Mapping[int, str],
+    studies: Sequence[Path],
+    console: Console,
+    seconds: float,
 ) -> None:
     """The last lines."""
     failed = failures.failures(ended)
     if failed:
         console.print()
-        console.print(failures.table(failed))
+        console.print(failures.table(failed, names))
         if len(failed) > failures.ROWS:
             print(f"… and {len(failed) - failures.ROWS:,} more")
         console.print()
@@ -196,7 +204,7 @@ def _tell(
     losses = [one for one in ended if one.validation is not None]
     if losses:
         best = min(losses, key=lambda one: one.validation or 0.0)
-        line = f"lowest validation loss {best.validation:.4f}: {' '.join(best.job.overrides)}"
+        line = f"lowest validation loss {best.validation:.4f}: {names[best.job.number]}"
         console.print(Text(line), soft_wrap=True)
     for study in studies:
         there = [failures.FILE, LOG] if failed else [LOG]

@@ -16,16 +16,14 @@ HAS_SLURM = (
     shutil.which("sinfo") is not None
     and not subprocess.run(["sinfo", "--noheader"], capture_output=True, check=False).returncode
 )
+SLURM = [
+    pytest.mark.engines,
+    pytest.mark.skipif(not HAS_SLURM, reason="no Slurm here: tests/slurm.sh starts one"),
+]
 CLUSTERS = [
     pytest.param("dask", marks=pytest.mark.slow),
     pytest.param("ray", marks=pytest.mark.engines),
-    pytest.param(
-        "slurm",
-        marks=[
-            pytest.mark.engines,
-            pytest.mark.skipif(not HAS_SLURM, reason="no Slurm here: tests/slurm.sh starts one"),
-        ],
-    ),
+    pytest.param("slurm", marks=SLURM),
 ]
 
 

@@ -36,6 +36,7 @@ def test_lines_where_there_is_no_terminal(
         one.say("4 jobs")
         for job in range(2):
             one.hear(0, {"do": "held", "job": job, "steps": 0})
+        one.hear(0, {"do": "made", "steps": 2})
         clock.now = SECONDS
         one.hear(0, {"do": "made", "steps": 100})
         clock.now += 1

@@ -1,6 +1,5 @@
 """What was typed becomes jobs: as Hydra's own sweeper has them, and keys that vary together."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from ninja.sweep import expand
 PARSER = OverridesParser.create()
 
 
-def jobs(*overrides: str, paired: Sequence[Sequence[str]] = ()) -> list[list[str]]:
+def jobs(*overrides: str, paired: Any = ()) -> list[list[str]]:
     return list(expand.jobs(expand.axes(PARSER.parse_overrides(list(overrides))), paired))
 
 
@@ -54,6 +53,10 @@ def test_however_it_is_typed_there() -> None:
     assert made == [["steps=6", "++seed=7", "~norm=null"]]
 
 
+def test_no_keys_vary_together() -> None:
+    assert jobs("a=1,2", paired=None) == jobs("a=1,2") == jobs("a=1,2", paired=[])
+
+
 def test_keys_that_vary_together() -> None:
     made = jobs("a=1,2", "x=5", "b=3,4", "c=7,8", paired=[["a", "b"]])
     assert made == [
@@ -86,12 +89,18 @@ def test_as_many_as_the_product_of_what_varies_by_itself(sizes: list[int], pairs
         (["a=1,2"], [["a"]], "has one key"),
         (["a=1,2", "b=1,2", "c=1,2"], [["a", "b"], ["b", "c"]], "b is there twice"),
         (["a=1,2", "b=1,2"], ["a", "b"], "a is no list of keys, give a list of lists"),
+        (["a=1,2"], 3, "hydra.sweeper.zip: 3 is no list of keys"),
+        (["a=1,2"], "a", "hydra.sweeper.zip: a is no list of keys"),
+        (["a=1,2"], {"a": "b"}, "is no list of keys"),
+        (["a=1,2"], [[["a"], ["b"]]], "hydra.sweeper.zip: [['a'], ['b']] is no list of keys"),
+        (["a=1,2"], [["a", 1]], "hydra.sweeper.zip: ['a', 1] is no list of keys"),
+        (["a=1,2"], [None], "hydra.sweeper.zip: None is no list of keys"),
         (["seed=range(1,3,0)"], [], "seed=range(1,3,0): range() arg 3 must not be zero"),
         (["seed=range(3,3)"], [], "seed=range(3,3): no value to try"),
         (["seed=interval(0,1)"], [], "seed=interval(0,1): an interval has no list of values"),
     ],
 )
-def test_what_cannot_be_expanded(overrides: list[str], paired: list[Any], said: str) -> None:
+def test_what_cannot_be_expanded(overrides: list[str], paired: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         jobs(*overrides, paired=paired)
     assert said in str(caught.value)

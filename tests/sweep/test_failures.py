@@ -21,7 +21,8 @@ ENDED = [
 
 def shown(failed: list[Ended], width: int = 100) -> str:
     console = Console(file=StringIO(), width=width)
-    console.print(table(failed))
+    names = {one.job.number: " ".join(one.job.overrides) for one in failed}
+    console.print(table(failed, names))
     return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -166,6 +166,31 @@ def test_a_glob_that_only_one_preset_answers_to() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        "hydra.sweeper.params={init.gain:'1,2'}",
+        "hydra.sweeper.params={init:{gain:'1,2'}}",
+        "+hydra.sweeper.params.init.gain='1,2'",
+    ],
+)
+def test_what_is_tried_as_a_sweepers_key(params: str) -> None:
+    assert swept(params, "study=x") == ["init.gain=1 study=x", "init.gain=2 study=x"]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("hydra.sweeper.params=3", r"^hydra\.sweeper\.params: 3 is no group of keys"),
+        ("hydra.sweeper.params=[seed]", r"^hydra\.sweeper\.params: \['seed'\] is no group"),
+        ("hydra.sweeper.zip=3", r"^hydra\.sweeper\.zip: 3 is no list of keys"),
+    ],
+)
+def test_a_sweepers_key_of_another_type(override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        swept(override, "seed=1,2")
+
+
 def test_keys_paired_on_the_command_line_for_several_presets(presets: str) -> None:
     pair = "hydra.sweeper.zip=[[seed,init.gain]]"
     jobs = swept(presets, pair, "experiment=grid,pairs", "init.gain=5,6")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,10 +29,12 @@ def test_from_the_start_to_the_end() -> None:
     progress.hear(0, {"do": "held", "job": 1, "steps": 40}, 0.0)
     assert progress.count("running") == 2
     assert progress.left() == 400 - 40
-    progress.hear(0, {"do": "made", "steps": 30}, 2.0)
+    progress.hear(0, {"do": "made", "steps": 2}, 20.0)  # it took so long to begin
+    assert progress.seconds_left() is None
+    progress.hear(0, {"do": "made", "steps": 28}, 22.0)
     assert progress.left() == 330
-    assert progress.rate() == 15.0
-    assert progress.seconds_left() == 22.0
+    assert progress.rate() == 14.0
+    assert progress.seconds_left() == pytest.approx(330 / 14)
     progress.hear(0, {"do": "ended", "job": 0, "status": "done", "validation": 2.0}, 3.0)
     progress.hear(0, {"do": "ended", "job": 1, "status": "diverged", "why": ""}, 3.0)
     assert [progress.count(state) for state in STATES] == [2, 0, 1, 1, 0, 0]

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from torch import Tensor
 
 from ninja import checkpoint, records, result
@@ -20,6 +22,7 @@ from ninja.fit import fit
 from ninja.lock import Lock
 from ninja.schema import config_of
 from ninja.types import Params
+from tests.sweep.clusters import SLURM
 from tests.test_fit_together import WORDS, tables
 
 RUN = Path(__file__).parents[2] / "run.py"
@@ -56,21 +59,38 @@ def config_in(folder: Path) -> RunConfig:
 
 
 def assert_as_alone(found: Sequence[Path], alone: Path) -> None:
-    """Train each run again, by itself: losses, tables, parameters, evidence."""
+    """Train each run again, by itself."""
     for folder in found:
-        again = alone / folder.name
-        fit(config_in(folder), again)
-        for one, other in zip(tables(folder), tables(again), strict=True):
-            pd.testing.assert_frame_equal(one, other, check_exact=True)
-        first, second = (result.read(of) for of in (folder, again))
-        assert first is not None
-        assert second is not None
-        for name in ("status", "steps", "losses", "verdict", "evidence", "diverged"):
-            assert getattr(first, name) == getattr(second, name)
-        states = [checkpoint.load(of, folder.name)[0] for of in (folder, again)]
-        assert all(states)
-        params = [{k: v.tolist() for k, v in _flat(state.params)} for state in states if state]
-        assert params[0] == params[1]
+        fit(config_in(folder), alone / folder.name)
+        assert_equal(folder, alone / folder.name)
+
+
+def assert_as_typed_alone(found: Sequence[Path], alone: Path) -> None:
+    """Start each run again as it would be typed, in a process of its own."""
+    for folder in found:
+        typed: list[str] = yaml.safe_load((folder / ".hydra/overrides.yaml").read_text())
+        subprocess.run(
+            [sys.executable, str(RUN), *typed, f"output={alone}", "tracker=disabled"],
+            check=True,
+            capture_output=True,
+        )
+        (again,) = alone.glob(f"*/{folder.name}")
+        assert_equal(folder, again)
+
+
+def assert_equal(folder: Path, again: Path) -> None:
+    """Losses, tables, parameters, evidence: every bit."""
+    for one, other in zip(tables(folder), tables(again), strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    first, second = (result.read(of) for of in (folder, again))
+    assert first is not None
+    assert second is not None
+    for name in ("status", "steps", "losses", "verdict", "evidence", "diverged"):
+        assert getattr(first, name) == getattr(second, name)
+    states = [checkpoint.load(of, folder.name)[0] for of in (folder, again)]
+    assert all(states)
+    params = [{k: v.tolist() for k, v in _flat(state.params)} for state in states if state]
+    assert params[0] == params[1]
 
 
 def _flat(params: Params) -> Iterator[tuple[tuple[str, str], Tensor]]:
@@ -201,6 +221,7 @@ def test_the_same_run_twice_is_trained_once(tmp_path: Path, base: list[str]) -> 
         ("hydra.launcher.address=tcp://x:1", "hydra.launcher.address: 'local' has no cluster"),
         ("hydra.launcher.nosuch=1", "hydra.launcher.nosuch"),
         ("seed=interval(0,1)", "an interval has no list of values"),
+        ("--cfg=job", "--multirun and --cfg: give one of them"),
     ],
 )
 def test_bad_input(base: list[str], override: str, said: str) -> None:
@@ -210,19 +231,25 @@ def test_bad_input(base: list[str], override: str, said: str) -> None:
     assert said in done.stderr
 
 
-@pytest.mark.parametrize("launcher", ["packed", "packed_inline"])
+@pytest.mark.parametrize(
+    "launcher",
+    ["packed", "packed_inline", pytest.param("packed_dask", marks=pytest.mark.slow)],
+)
 def test_a_signal_is_a_clean_stop(tmp_path: Path, base: list[str], launcher: str) -> None:
     """The workers save what they are at, and the same command goes on from there."""
     args = [*base, "steps=3000", "checkpoint.every=0", "seed=1,2,3", f"hydra/launcher={launcher}"]
     sweep = subprocess.Popen(
-        [sys.executable, str(RUN), "-m", *args], stderr=subprocess.PIPE, text=True
+        [sys.executable, str(RUN), "-m", *args],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     until = time.monotonic() + 60
     while not list(study(tmp_path).glob("*/metrics.jsonl")):
         assert time.monotonic() < until
         time.sleep(0.02)
     time.sleep(0.3)
-    sweep.send_signal(signal.SIGINT)
+    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
     _, err = sweep.communicate(timeout=60)
     assert sweep.returncode == 128 + signal.SIGINT
     assert err == "ninja: interrupted; the same command goes on\n"
@@ -232,9 +259,20 @@ def test_a_signal_is_a_clean_stop(tmp_path: Path, base: list[str], launcher: str
     assert_as_alone(folders(tmp_path), tmp_path / "alone")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local", "packed_dask"])
-def test_every_launcher_trains_the_same(tmp_path: Path, base: list[str], launcher: str) -> None:
+LAUNCHERS = [
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("basic", "joblib", "submitit_local", "packed_dask")
+    ),
+    pytest.param("submitit_slurm", marks=SLURM),
+]
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_every_launcher_trains_the_same(
+    tmp_path: Path, base: list[str], launcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(RUN.parent))  # for the nodes
     done = typed(*base, "seed=1,2,3", f"hydra/launcher={launcher}")
     assert done.returncode == 0, done.stderr
     found = folders(tmp_path)
@@ -325,5 +363,66 @@ def test_a_bare_sweep_is_the_default_one(tmp_path: Path) -> None:
     )
     assert done.returncode in (0, 1), done.stderr
     assert "48 jobs, 48 to train in 4 stacks of 12" in done.stdout
-    assert len(list((tmp_path / "outputs/gradient_health").glob("*/steps.parquet"))) == 48
-    assert records.STEPS == "steps.parquet"
+    found = folders(tmp_path, "gradient_health")
+    assert len(found) == 48
+    assert all((folder / records.STEPS).exists() for folder in found)
+    assert_as_typed_alone(one_of_each(found, "norm", "backward"), tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_the_grid_that_is_timed(tmp_path: Path) -> None:
+    """All its shapes and sizes, with fewer steps."""
+    few = ["steps=100", "tracker=disabled", f"output={tmp_path}/outputs"]
+    for backward in ("manual_fused", "autograd"):
+        assert typed("experiment=speed", f"backward={backward}", *few).returncode == 0
+    found = folders(tmp_path, "speed")
+    assert len(found) == 2 * 96
+    assert_as_typed_alone(one_of_each(found, "backward"), tmp_path / "alone")
+    chosen = one_of_each(found, "init.gain", "optimizer.lr")
+    assert len(chosen) == 16
+    assert_as_alone(chosen, tmp_path / "again")
+
+
+def one_of_each(found: Sequence[Path], *keys: str) -> list[Path]:
+    """A run, drawn among those that have them, for each choice of these keys' values."""
+    draw = random.Random(8)
+    by: dict[tuple[str, ...], Path] = {}
+    for folder in draw.sample(found, len(found)):
+        typed: list[str] = yaml.safe_load((folder / ".hydra/overrides.yaml").read_text())
+        value = dict(one.split("=", 1) for one in typed)
+        by.setdefault(tuple(value[key] for key in keys), folder)
+    return list(by.values())
+
+
+def small_files() -> None:
+    """As a full disk: the system takes a part of a file, and then nothing."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+
+
+LARGEST = 100_000
+"""Bytes of a file: a run of 60 steps fits, one of 3,000 does not."""
+
+
+@pytest.mark.parametrize("launcher", ["packed", pytest.param("packed_dask", marks=pytest.mark.slow)])
+def test_a_full_disk_and_gone_on(tmp_path: Path, base: list[str], launcher: str) -> None:
+    args = [*base, "steps=60,3000", "seed=1,2,3", f"hydra/launcher={launcher}"]
+    full = subprocess.run(
+        [sys.executable, str(RUN), "-m", *args],
+        capture_output=True,
+        text=True,
+        preexec_fn=small_files,
+    )
+    assert full.returncode == 1, full.stderr
+    assert "3 done, 3 failed  (6 jobs" in full.stdout
+    failed = json.loads((study(tmp_path) / "failures.json").read_text())
+    assert [one["status"] for one in failed] == ["failed"] * 3
+    assert all("File too large: free some room" in one["why"] for one in failed)
+    done = {path: path.stat().st_mtime_ns for path in study(tmp_path).glob("*/result.json")}
+    assert len(done) == 3
+    begun = {path.parent for path in study(tmp_path).glob("*/checkpoint.pt")}
+    assert len(begun) == 6
+    again = typed(*args)
+    assert again.returncode == 0, again.stderr
+    assert "6 jobs, 3 done before, 3 to train" in again.stdout
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
+    assert_as_alone(folders(tmp_path), tmp_path / "alone")
