@@ -52,6 +52,7 @@ format: setup ## Let ruff fix and format
 bench: setup ## The performance claims: ratios within one run
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/probe.py
+	$(BIN)/python benchmarks/watch.py
 	$(BIN)/python benchmarks/tracker.py
 	$(BIN)/python benchmarks/lecture.py
 	$(BIN)/python benchmarks/sweep.py --share 6

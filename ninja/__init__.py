@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from ninja.backward_check import check_backward
     from ninja.challenges import BatchNorm1d, cross_entropy_backward, linear_tanh_backward
     from ninja.gradcheck import gradient_check
-    from ninja.observe import watch
+    from ninja.observe import preflight, watch
 
 __version__ = "0.1.0.dev0"
 
@@ -18,12 +18,14 @@ __all__ = [
     "cross_entropy_backward",
     "gradient_check",
     "linear_tanh_backward",
+    "preflight",
     "watch",
 ]
 
 _HOMES = {
     "check_backward": "ninja.backward_check",
     "gradient_check": "ninja.gradcheck",
+    "preflight": "ninja.observe",
     "watch": "ninja.observe",
 }
 

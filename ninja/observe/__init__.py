@@ -1,9 +1,10 @@
-"""Anybody's training, looked at with the probes of our own while it lasts."""
+"""Anybody's training, looked at with the probes of our own: before it begins, and while it lasts."""
 
 from typing import Any
 
 from torch import nn
 
+from ninja.observe.before import Preflight, preflight
 from ninja.observe.health import Health
 
 
@@ -40,4 +41,4 @@ def watch(
     return Health(model, optimizer, every=every, classes=classes)
 
 
-__all__ = ["Health", "watch"]
+__all__ = ["Health", "Preflight", "preflight", "watch"]

@@ -3,7 +3,9 @@
 What a call costs here is mostly the asking: a dot product is the quickest question there is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,36 @@ def living(dx: Array) -> Array:
     return np.ones(len(dx), dx.dtype).dot(np.abs(dx))
 
 
+@dataclass(frozen=True)
+class Run:
+    """Outputs or deltas of one size, side by side, whose elements or units are counted.
+
+    Attributes:
+        values: (tensors, elements), where they lie.
+        sizes: of the same shape, room for their absolute values.
+        ones: (N,).
+        gate: the rule of outputs that saturate.
+        width: features, if living units are counted.
+    """
+
+    values: Array
+    sizes: Array
+    ones: Array
+    gate: Rule | None
+    width: int
+
+    def crowds(self) -> list[int]:
+        """See `crowd`."""
+        y = 2 * self.values - 1 if isinstance(self.gate, Sigmoid) else self.values
+        beyond = np.abs(y, out=self.sizes) > SATURATED
+        return [np.count_nonzero(one) for one in beyond]
+
+    def alive(self) -> list[int]:
+        """See `living`."""
+        rows = np.abs(self.values, out=self.sizes).reshape(len(self.values), -1, self.width)
+        return [np.count_nonzero(self.ones.dot(one)) for one in rows]
+
+
 class Reduced:
     """What a plan wants of arrays that stay where they are, while their contents change."""
 
@@ -84,8 +116,14 @@ class Reduced:
         ones = np.ones(max(map(len, centred), default=0), laid.dtype)
         self._totals = [(values, ones[: len(values)]) for values in centred]
         self._near = ((1 - CANCELLED) * plan.size[:, 0]).tolist()
-        self._gates = [(self._arrays[at - grads], plan.gated[at]) for at in plan.gates_at]
-        self._read = [self._arrays[at - grads].reshape(-1, width) for at, width in plan.reached_at]
+        asked = ((plan.counts[at], plan.gated.get(at), plan.widths.get(at, 0)) for at in places)
+        runs = list(_runs(asked, laid))
+        self._gates = [run for run in runs if run.gate is not None]
+        self._read = [run for run in runs if run.width]
+        gates = [at for at in places if at in plan.gated]
+        read = [at for at in places if at in plan.widths]
+        self._order = [gates.index(at) for at in plan.gates_at]
+        self._order += [len(gates) + read.index(at) for at, _ in plan.reached_at]
 
     def __call__(self, grads: Sequence[float]) -> list[float]:
         """Sums of squares, totals and counts: `Columns.sums` but for the roots.
@@ -95,15 +133,16 @@ class Reduced:
         """
         squares = [float(values.dot(values)) for values in self._arrays]
         totals = [float(values.dot(ones)) for values, ones in self._totals]
-        for at, found in enumerate(squares):
-            if not LOW < found < HIGH:  # what is not a number is neither
-                squares[at] = exact(self._arrays[at])[0]
+        if not (min(squares) > LOW and max(squares) < HIGH):
+            for at, found in enumerate(squares):
+                if not LOW < found < HIGH:
+                    squares[at] = exact(self._arrays[at])[0]
         for place, (at, near) in enumerate(zip(self._centred, self._near, strict=True)):
             if not totals[place] * totals[place] < near * squares[at]:
                 squares[at], totals[place] = exact(self._arrays[at])
-        crowds = [crowd(y, gate) for y, gate in self._gates]
-        alive = [int(np.count_nonzero(living(dx))) for dx in self._read]
-        return [*grads, *squares, *totals, *crowds, *alive]
+        counts = [count for run in self._gates for count in run.crowds()]
+        counts += [count for run in self._read for count in run.alive()]
+        return [*grads, *squares, *totals, *(counts[at] for at in self._order)]
 
 
 def sums(plan: Columns, found: Sequence[Sequence[float]]) -> Values:
@@ -111,3 +150,14 @@ def sums(plan: Columns, found: Sequence[Sequence[float]]) -> Values:
     together = np.array(found, np.float64).T
     together[: plan.count] = np.sqrt(together[: plan.count])
     return together
+
+
+def _runs(asked: Iterable[tuple[int, Rule | None, int]], laid: Array) -> Iterator[Run]:
+    """The neighbours of which the same is asked: elements, gate and width of each."""
+    start = 0
+    for (size, gate, width), run in groupby(asked):
+        count = len(list(run))
+        values = laid[start : start + count * size].reshape(count, size)
+        ones = np.ones(size // width if width else 0, laid.dtype)
+        yield Run(values, np.empty_like(values), ones, gate, width)
+        start += count * size

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 
@@ -18,7 +19,7 @@ def model(given: Any) -> nn.Module:
         ValueError: it has no parameters.
     """
     if not isinstance(given, nn.Module):
-        raise TypeError(f"model: {_said(given)}, give a torch.nn.Module")
+        raise TypeError(f"model: {said(given)}, give a torch.nn.Module")
     if next(given.parameters(), None) is None:
         raise ValueError(
             f"model: {type(given).__name__} has no parameters, there is nothing to see"
@@ -34,7 +35,7 @@ def every(given: Any) -> int:
         ValueError: it is below 1.
     """
     if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(f"every: {_said(given)}, give a number of steps such as 10")
+        raise TypeError(f"every: {said(given)}, give a number of steps such as 10")
     if given < 1:
         raise ValueError(f"every: {given} is out of range, give 1 or more steps")
     return given
@@ -50,7 +51,7 @@ def classes(given: Any) -> int | None:
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(f"classes: {_said(given)}, give a number such as 10, or leave it out")
+        raise TypeError(f"classes: {said(given)}, give a number such as 10, or leave it out")
     if given < 2:
         raise ValueError(f"classes: {given} is out of range, give 2 or more, or leave it out")
     return given
@@ -72,7 +73,7 @@ def optimizers(given: Any, model: nn.Module) -> tuple[Optimizer, ...]:
             inner = inner.optimizer
         if not isinstance(inner, Optimizer) or not hasattr(inner, "_optimizer_step_pre_hooks"):
             raise TypeError(
-                f"optimizer: {_said(one)}, give a torch.optim.Optimizer, a list of them, or None"
+                f"optimizer: {said(one)}, give a torch.optim.Optimizer, a list of them, or None"
             )
         groups = inner.param_groups
         if not any(id(p) in own for group in groups for p in group["params"]):
@@ -101,7 +102,7 @@ def loss(given: Any) -> Tensor | float:
             raise TypeError("loss: a complex number, give a real one")
         return given.detach()
     if isinstance(given, bool) or not isinstance(given, (int, float, np.number)):
-        raise TypeError(f"loss: {_said(given)}, give the loss as a tensor or a float")
+        raise TypeError(f"loss: {said(given)}, give the loss as a tensor or a float")
     return float(given)
 
 
@@ -115,7 +116,7 @@ def folder(given: Any) -> Path:
     try:
         path = Path(given)
     except TypeError:
-        raise TypeError(f"folder: {_said(given)}, give the path of a folder") from None
+        raise TypeError(f"folder: {said(given)}, give the path of a folder") from None
     for part in (path, *path.parents):
         if part.exists():
             if not part.is_dir():
@@ -124,6 +125,18 @@ def folder(given: Any) -> Path:
     return path
 
 
-def _said(given: Any) -> str:
+def said(given: Any) -> str:
+    """What something is, in a few words."""
     plain = isinstance(given, (str, int, float, bytes))
     return f"{reprlib.repr(given)} is a {type(given).__name__}" if plain else type(given).__name__
+
+
+def shaped(model: nn.Module) -> None:
+    """All of its parameters have shapes.
+
+    Raises:
+        ValueError: one has none yet.
+    """
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise ValueError(f"model: {name} has no shape yet, call the model on a batch once before")

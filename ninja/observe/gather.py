@@ -53,7 +53,7 @@ class Gathered:
             (one for one in modules.owned if one.is_real()), key=lambda one: one.tensor.numel()
         )
         self.moved = [moved for group in groups for moved in group.moved()]
-        self.calls = _reached(look)
+        self.calls = reached(look)
         self.entries = list(_entries(nodes, self.calls))
         nodes.seen([entry.name for entry in self.entries])
         read = {entry.source for entry in self.entries if entry.width}
@@ -99,7 +99,7 @@ class Gathered:
         ]
 
 
-def _reached(look: Look) -> dict[Node, list[Call]]:
+def reached(look: Look) -> dict[Node, list[Call]]:
     """The calls of every node, first called first: those that the loss reached, if it did any."""
     calls: dict[Node, list[Call]] = {}
     for call in look.calls:

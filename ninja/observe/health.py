@@ -16,6 +16,7 @@ from ninja.config import ProbeConfig
 from ninja.diagnosis import About, Evidence, Finding
 from ninja.observe import checks
 from ninja.observe.calls import Look
+from ninja.observe.classes import classes_of
 from ninja.observe.closely import Closely
 from ninja.observe.hooks import Hooks
 from ninja.observe.lane import Lane
@@ -263,19 +264,6 @@ class Health:
 def following(cadence: ProbeConfig, step: int) -> int:
     """The first step after this one that is looked at."""
     every = (step // cadence.every + 1) * cadence.every
-    return min(every, *(early for early in (*cadence.early, every) if early > step))
-
-
-def classes_of(loss: Tensor) -> int | None:
-    """How many classes a cross-entropy has, if its graph shows that it is one.
-
-    Args:
-        loss: may have been pulled back already.
-    """
-    graph = loss.grad_fn
-    if graph is None or not graph.name().startswith("NllLoss"):
-        return None
-    for before, _ in graph.next_functions:
-        if before is not None and before.name() == "LogSoftmaxBackward0":
-            return int(before._input_metadata[0].shape[1])
-    return None
+    if step >= cadence.early[-1]:
+        return every
+    return min(every, next(early for early in cadence.early if early > step))

@@ -39,7 +39,7 @@ class Hooks:
         functional: the last closer look has found activations that are functions: from then on they
             are looked for on every due step.
         missed: why these were not looked for; empty if nothing was in the way.
-        called: the model itself was, and not only what is inside it.
+        called: the model itself was, and returned a tensor.
     """
 
     def __init__(self, modules: Modules, nodes: Nodes) -> None:
@@ -164,7 +164,7 @@ class Hooks:
 
     def _ended(self, look: Look, output: Any) -> None:
         """The network's own output is no hidden layer, even if a sigmoid has made it."""
-        self.called = True
+        self.called = type(output) is Tensor
         for y in tensors(output):
             call = look.of(y)
             if call is not None and call.node.gate is not None:

@@ -18,7 +18,6 @@ from torch.utils.hooks import RemovableHandle
 from ninja.observe.arrays import Array, Reduced, array, sums
 from ninja.observe.calls import Call, Look, at_end
 from ninja.observe.gather import Gathered
-from ninja.observe.outputs import tensors
 from ninja.observe.seen import Seen
 from ninja.probes.columns import Columns
 
@@ -32,8 +31,8 @@ WAITING = 256
 def fits(gathered: Gathered, look: Look) -> bool:
     """Whether a look can be repeated in the lane.
 
-    Every output is a module's only one, small, still there, and made by autograd; every parameter
-    is dense, and those that train have gradients; all of it lies in this machine's memory.
+    Every output is a module's only one, small, still there, and made by autograd. Every parameter
+    is dense, and those that train have gradients. All of it lies in this machine's memory.
     """
     calls, groups = look.calls, gathered.groups
     params = [one.tensor for one in gathered.params]
@@ -120,11 +119,8 @@ class Lane:
                 output.retain_grad()
             self._called.append(module)
             self._outputs.append(output)
-        if module is self._model and not torch.compiler.is_compiling():
-            for y in tensors(output):
-                if y.requires_grad:
-                    y.register_hook(self._came)
-                    break
+        if module is self._model and type(output) is Tensor and output.requires_grad:
+            output.register_hook(self._came)
 
     def _came(self, _: Tensor) -> None:
         """A hook: a backward pass has begun."""

@@ -1,14 +1,19 @@
 """What was seen of a training, for people: its layers, and what is wrong."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from ninja.diagnosis import Finding
 from ninja.screen.findings import findings
 from ninja.screen.layers import layers_table, parts
+
+if TYPE_CHECKING:
+    from ninja.observe.before import Preflight
 
 
 def report(
@@ -40,3 +45,54 @@ def report(
         console.print(line, soft_wrap=True)
     for why in unseen:
         console.print(Text(f"  not seen: {why}", "yellow"), soft_wrap=True)
+
+
+COLUMNS = ("layer", "activation", "pre-act RMS", "delta RMS", "log10", "gain", "suggested")
+PREDICTED = ("predicted RMS", "predicted log10")
+
+
+def flight(console: Console, found: "Preflight") -> None:
+    """Print what was seen before the first step.
+
+    Args:
+        console: to print to.
+        found: by `ninja.preflight`.
+    """
+    console.print(f"loss {found.loss:.4f}", soft_wrap=True)
+    if found.layers:
+        console.print(_profile(found))
+    if found.chi is not None and found.depth_scale is not None:
+        console.print(
+            f"theory: χ₁ {found.chi:.4f}, depth scale {found.depth_scale:.3g} layers",
+            soft_wrap=True,
+        )
+    else:
+        console.print(Text(f"theory does not apply: {found.theory}", "dim"), soft_wrap=True)
+    console.print(f"verdict: {found.verdict}", soft_wrap=True)
+    for line in findings(found.findings):
+        console.print(line, soft_wrap=True)
+
+
+def _profile(found: "Preflight") -> Table:
+    """A line a hidden layer; log10 is that of its delta over the last one's."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    told = [of.predicted_profile is not None for of in found.layers]
+    for title in (*COLUMNS, *(PREDICTED if any(told) else ())):
+        table.add_column(title, justify="left" if title in COLUMNS[:2] else "right")
+    for of in found.layers:
+        root = None if of.predicted_q is None else math.sqrt(of.predicted_q)
+        cells = [
+            _number(math.sqrt(of.q) if of.q >= 0 else math.nan, ".3g"),
+            _number(of.delta, ".1e"),
+            _number(of.profile, "+.2f"),
+            _number(of.gain, ".3g"),
+            _number(of.suggested, ".3g"),
+        ]
+        if any(told):
+            cells += [_number(root, ".3g"), _number(of.predicted_profile, "+.2f")]
+        table.add_row(of.name, of.activation, *cells)
+    return table
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

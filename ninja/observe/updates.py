@@ -121,7 +121,7 @@ class Updates:
     def __init__(self, modules: Modules, optimizers: Sequence[Optimizer]) -> None:
         self._modules, self._optimizers = modules, optimizers
         self._handles: list[RemovableHandle] = []
-        self._armed = False
+        self._armed = self._scaled = False
         self.listening = False
         self.groups: list[Group] = []
         self.scale = 1.0
@@ -170,17 +170,20 @@ class Updates:
             matrices = [one for one in own if one.is_matrix()]
             self.groups.append(Group(optimizers[at], own, matrices))
 
-    def arm(self, rooms: Sequence[Room] = (), *, close: bool = False) -> None:
+    def arm(
+        self, rooms: Sequence[Room] = (), *, close: bool = False, moves: bool = True
+    ) -> None:
         """A due step begins.
 
         Args:
             rooms: in the fast lane, one for each group.
             close: it is looked at closely.
+            moves: its parameters may move.
         """
         self._armed, self.scale = True, 1.0
         for at, group in enumerate(self.groups):
             group.clear(rooms[at] if rooms else None, close=close)
-            if group.optimizer is None:  # nobody will say when it moves
+            if moves and group.optimizer is None:  # nobody will say when it does
                 group.copy()
 
     def disarm(self) -> None:
@@ -202,8 +205,8 @@ class Updates:
                 group.copy()
             if not group.noted:  # no output has told that a backward pass had ended
                 group.note()
-            elif (scaler := _scaler()) is not None:
-                self.scale = scaler.get_scale()
+            elif (self._scaled or group.room is None) and (scaler := _scaler()) is not None:
+                self._scaled, self.scale = True, scaler.get_scale()
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         for group in self.groups if self._armed else ():
