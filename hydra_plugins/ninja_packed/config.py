@@ -34,7 +34,7 @@ class SweeperConf:
     """
 
     _target_: str = SWEEPER
-    params: Any = field(default_factory=dict[str, Any])
+    params: Any = None
     zip: Any = field(default_factory=list[Any])
     bare: list[str] = field(default_factory=lambda: ["experiment=gradient_health"])
 

@@ -30,12 +30,8 @@ class PackedSweeper(Sweeper):
     """Expands the command line, and leaves the jobs to whatever launcher there is."""
 
     def __init__(self, params: Any, zip: Any, bare: Sequence[str]) -> None:
-        """See `hydra_plugins.ninja_packed.config.SweeperConf`.
-
-        Raises:
-            ConfigError: ``params`` is no group of keys.
-        """
-        self.params, self.zip = _by_key(params), _plain(zip)
+        """See `hydra_plugins.ninja_packed.config.SweeperConf`."""
+        self.params, self.zip = params, zip
         self.bare = list(bare)
 
     def setup(
@@ -85,7 +81,7 @@ class PackedSweeper(Sweeper):
         given = composer.parse(arguments)
         presets = [one for one in given if one.key_or_group == PRESETS]
         if not presets or not (bare or presets[-1].is_sweep_override()):  # Hydra has composed it
-            return expanded((self.params, self.zip), given)
+            return expanded(_carried(self.params, self.zip), given)
         (options,) = expand.axes(presets[-1:]).values()
         carried = [self._carried(option, given, composer) for option in options]
         if all(one == carried[0] for one in carried):
@@ -109,8 +105,17 @@ class PackedSweeper(Sweeper):
         try:
             sweeper = composer.load([*fixed, option]).hydra.sweeper
         except COMPOSING:  # which its jobs will say of themselves
-            return self.params, self.zip
-        return _by_key(sweeper.params), _plain(sweeper.zip)
+            return _carried(self.params, self.zip)
+        return _carried(sweeper.params, sweeper.zip)
+
+
+def _carried(params: Any, zip: Any) -> Carried:
+    """As a config has them.
+
+    Raises:
+        ConfigError: ``params`` is no group of keys.
+    """
+    return _by_key(params), _plain(zip)
 
 
 def _by_key(params: Any, path: str = "") -> dict[str, Any]:

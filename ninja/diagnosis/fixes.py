@@ -19,13 +19,16 @@ GAINS = {"tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 2**0.5, "identity": 1.0}
 SCALE = 0.1
 """Of an output layer whose first loss is close to ln C."""
 
+ALL = "for p in model.parameters(): p.dim() > 1 and torch.nn.init.kaiming_normal_(p)"
+"""Gains of √2: what goes wrong from layer to layer is mended in each of them."""
+
 LINES: dict[Kind, str] = {
     "wrong gradient": "ninja.check_backward({layer}, inputs)  # names the first wrong tensor",
     "symmetric": "torch.nn.init.kaiming_normal_({layer}.weight)",
     "dead": "torch.nn.init.zeros_({layer}.bias)  # and a smaller learning rate, or LeakyReLU",
     "saturated": "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)  # or a norm after it",
-    "exploding": "torch.nn.init.kaiming_normal_({layer}.weight)  # or a norm after each layer",
-    "vanishing": "torch.nn.init.kaiming_normal_({layer}.weight)  # or a norm after each layer",
+    "exploding": f"{ALL}  # or a norm after each layer",
+    "vanishing": f"{ALL}  # or a norm after each layer",
     "linear": "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)  # or a norm after it",
     "overconfident": "with torch.no_grad(): output.weight.mul_(0.1)  # before the first step",
     "mismatch": "torch.optim.swa_utils.update_bn(loader, model)  # or a larger momentum",

@@ -25,6 +25,9 @@ and on the activation."""
 UNITS = ("dead", "saturated", "gate", "linear", "twins")
 """Shares of an activation's units or elements."""
 
+WEIGHTED = ("linear", "conv1d", "conv2d", "conv3d")
+"""Rules whose "weight" is a matrix, also before any update tells so."""
+
 MATRICES = ("update_ratio", "weight_norm", "grad_norm")
 
 SCALARS = ("loss", "lr", "grad_norm", "gap", "gap_float64")
@@ -207,7 +210,7 @@ def _units(layers: Sequence[Row]) -> Iterator[Unit]:
     weights: dict[str, str] = {}
     latest = ""
     for layer in layers:
-        if "update_ratio" in layer:
+        if "update_ratio" in layer or (layer["tensor"] == "weight" and layer["rule"] in WEIGHTED):
             latest = layer["node"]
         elif layer["tensor"] == "y":
             weights[layer["node"]] = latest

@@ -1,4 +1,4 @@
-"""Anybody's training, looked at with the probes of our own: before it begins, and while it lasts."""
+"""Anybody's training, looked at with our own probes: before it begins, and while it lasts."""
 
 from typing import Any
 

@@ -84,12 +84,12 @@ class Run:
         """See `crowd`."""
         y = 2 * self.values - 1 if isinstance(self.gate, Sigmoid) else self.values
         beyond = np.abs(y, out=self.sizes) > SATURATED
-        return [np.count_nonzero(one) for one in beyond]
+        return [int(np.count_nonzero(one)) for one in beyond]
 
     def alive(self) -> list[int]:
         """See `living`."""
         rows = np.abs(self.values, out=self.sizes).reshape(len(self.values), -1, self.width)
-        return [np.count_nonzero(self.ones.dot(one)) for one in rows]
+        return [int(np.count_nonzero(self.ones.dot(one))) for one in rows]
 
 
 class Reduced:

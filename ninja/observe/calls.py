@@ -26,7 +26,8 @@ class Call:
         device: its kind.
         version: of the output when it was returned.
         leaf: no operation of autograd has made it.
-        source: the call whose output it read, if it is an activation and that is known.
+        at: where it lies in the forward; sorts.
+        source: the call whose output it read, if that is known.
         value: the output, as it was returned or as it has become; none of a large one that nobody
             will ask for.
         wanted: somebody will: it is an activation's, or a closer look is due.
@@ -37,7 +38,7 @@ class Call:
     """
 
     __slots__ = (
-        *("node", "place", "axis", "shape", "dtype", "device", "version", "leaf"),
+        *("node", "place", "axis", "shape", "dtype", "device", "version", "leaf", "at"),
         *("source", "value", "wanted", "delta", "read", "close", "spreads", "_look", "_of"),
     )
 
@@ -45,6 +46,7 @@ class Call:
         self.node, self.axis, self.shape = node, axis, y.shape
         self.dtype, self.device = y.dtype, y.device.type
         self.version, self.leaf = y._version, y.is_leaf
+        self.at: tuple[int, int] = (0, 0)
         self.place: Place | None = None
         self.source: Call | None = None
         self.delta: Tensor | Sums | None = None
@@ -127,6 +129,9 @@ class Look:
         self.backwards: set[int] = set()
         self._by_id: dict[int, Call] = {}
         self._ended = ended
+        self._clock = 0
+        self._passed: dict[int, int] = {}
+        self._redone: tuple[int, Place | None] = (0, None)
 
     def came(self) -> None:
         """A delta has come: be called when this backward pass has ended."""
@@ -141,12 +146,37 @@ class Look:
         call = self._by_id.get(id(y))
         return call if call is not None and call.is_of(y) else None
 
-    def called(self, node: Node, y: Tensor, axis: int) -> Call:
-        """Note an output."""
+    def passed(self, place: Place) -> None:
+        """A module was called without autograd; a checkpoint may call it again in the backward."""
+        self._clock += 1
+        self._passed[id(place)] = self._clock
+
+    def called(self, node: Node, y: Tensor, axis: int, inside: Place | None = None) -> Call:
+        """Note an output.
+
+        Args:
+            node: whose.
+            y: the output.
+            axis: of its features, from the end.
+            inside: the module that has returned it, or in which it was made.
+        """
         call = Call(self, node, y, axis)
+        call.at = self._at(inside)
         self.calls.append(call)
         self._by_id[id(y)] = call
         return call
+
+    def _at(self, inside: Place | None) -> tuple[int, int]:
+        """Now; or where it was passed, of what is called again in a backward."""
+        self._clock += 1
+        at = self._passed.get(id(inside))
+        if at is None or torch._C._current_graph_task_id() < 0:
+            return self._clock, 0
+        before, beside = self._redone
+        if beside is not None and inside in (beside, beside.parent):  # behind what it reads
+            at = before
+        self._redone = at, inside
+        return at, self._clock
 
 
 def at_end(call: Callable[[], None]) -> None:

@@ -20,13 +20,14 @@ def links(calls: Mapping[Node, Sequence[Call]]) -> list[Link] | str:
         calls: of every node, in the order of the forward.
     """
     acts = [(node, of[0]) for node, of in calls.items() if node.acts]
+    several = next((node.name for node, _ in acts if len(calls[node]) > 1), "")
+    if several:
+        return f"{several} is called several times"
     if len(acts) < 2:
         return f"there {'is one hidden layer' if acts else 'are no hidden layers'}, and no depth"
     found: list[Link] = []
     before: Call | None = None
     for node, act in acts:
-        if len(calls[node]) > 1:
-            return f"{node.name} is called several times"
         if node.kind not in NAMED:
             return f"{node.name} is a {node.kind}, whose theory is not known here"
         linear = _linear(act.source)

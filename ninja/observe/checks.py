@@ -139,4 +139,6 @@ def shaped(model: nn.Module) -> None:
     """
     for name, parameter in model.named_parameters():
         if isinstance(parameter, UninitializedParameter):
-            raise ValueError(f"model: {name} has no shape yet, call the model on a batch once before")
+            raise ValueError(
+                f"model: {name} has no shape yet, call the model on a batch once before"
+            )

@@ -102,7 +102,7 @@ class Gathered:
 def reached(look: Look) -> dict[Node, list[Call]]:
     """The calls of every node, first called first: those that the loss reached, if it did any."""
     calls: dict[Node, list[Call]] = {}
-    for call in look.calls:
+    for call in sorted(look.calls, key=lambda call: call.at):
         calls.setdefault(call.node, []).append(call)
     return {
         node: [call for call in of if call.delta is not None] or of for node, of in calls.items()

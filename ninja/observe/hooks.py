@@ -92,7 +92,7 @@ class Hooks:
         if not place.acts:
             _saved(look, x, acts=False)
             return
-        read = self._read(look, partial(self._nodes.module, place), x)
+        read = self._read(look, partial(self._nodes.module, place), x, place)
         self._reads[id(place)] = read._replace(x=_saved(look, x, acts=True))
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -108,6 +108,8 @@ class Hooks:
         above, busy, place.busy = place.parent, place.busy, False
         while above is not None:
             above.busy, above = True, above.parent
+        if output is not None and not busy and not torch.is_grad_enabled():
+            look.passed(place)
         if output is None or not torch.is_grad_enabled():
             return
         with torch._C.DisableTorchFunction():  # what is done here is nobody's forward
@@ -121,15 +123,15 @@ class Hooks:
         x = args[0] if args and isinstance(args[0], Tensor) else None
         read = self._reads.pop(id(place), None)
         if place.acts and read is None and x is not None:
-            read = self._read(look, partial(self._nodes.module, place), x)
+            read = self._read(look, partial(self._nodes.module, place), x, place)
         for y in tensors(output):
             if read is not None:
-                call = _note(look, read, y, place.module)
+                call = _note(look, read, y, place.module, place)
             else:
                 source = look.of(x) if x is not None else None
-                call = look.called(
-                    self._nodes.module(place, None), y, _axis(place.module, y, source)
-                )
+                axis = _axis(place.module, y, source)
+                call = look.called(self._nodes.module(place, None), y, axis, place)
+                call.source = source
             if y is output:
                 call.place = place
 
@@ -144,20 +146,23 @@ class Hooks:
         if kind == "sigmoid" and ((source := look.of(x)) is None or source.node.acts):
             return call()  # of a sum, or beside an activation: a gate, and no hidden layer
         self.functional = True
-        read = self._read(look, partial(self._nodes.function, place.name, kind), x)
+        read = self._read(look, partial(self._nodes.function, place.name, kind), x, place)
         if inplace:
             read = read._replace(x=_saved(look, x, acts=True))
         y = call()
         if isinstance(y, Tensor) and is_plain(y):
-            _note(look, read, y, None)
+            _note(look, read, y, None, place)
         return y
 
-    def _read(self, look: Look, node_of: Callable[[Node | None], Node], x: Tensor) -> _Read:
+    def _read(
+        self, look: Look, node_of: Callable[[Node | None], Node], x: Tensor, place: Place
+    ) -> _Read:
         """What an activation reads. If that is no node's output, it becomes one of its own."""
         source = look.of(x)
         node = node_of(None if source is None else source.node)
         if source is None and x.requires_grad and is_plain(x):
-            source = look.called(self._nodes.read_by(node), x, kinds.features(None, x, None))
+            axis = kinds.features(None, x, None)
+            source = look.called(self._nodes.read_by(node), x, axis, place)
         if source is not None:
             source.read = True
         return _Read(node, source, x)
@@ -186,9 +191,9 @@ class Hooks:
             self._mode = None
 
 
-def _note(look: Look, read: _Read, y: Tensor, module: nn.Module | None) -> Call:
-    """An activation has returned."""
-    call = look.called(read.node, y, _axis(module, y, read.source))
+def _note(look: Look, read: _Read, y: Tensor, module: nn.Module | None, place: Place) -> Call:
+    """An activation has returned: a module, or a function inside one."""
+    call = look.called(read.node, y, _axis(module, y, read.source), place)
     call.source = read.source
     if look.closely is not None and read.x.is_floating_point():
         look.closely.forward(call, read.x, y)

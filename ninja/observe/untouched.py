@@ -16,10 +16,11 @@ DICTIONARIES = ("_parameters", "_buffers", "_modules")
 
 @contextmanager
 def untouched(model: nn.Module) -> Generator[None]:
-    """Restore, also after an exception: parameters, buffers, gradients, modes, every attribute that
-    a module has by itself, and the states of the generators of Python, numpy and torch.
+    """Restore a model and the generators, also after an exception.
 
-    What is held by a module's attribute and is no tensor of its own, such as a list, is not copied.
+    Restored are parameters, buffers, gradients (there are none within), modes, every attribute that
+    a module has by itself, and the states of the generators of Python, numpy and torch. What is
+    held by a module's attribute and is no tensor of its own, such as a list, is not copied.
     """
     modules = [_Module.of(module) for module in model.modules()]
     tensors = [_Tensor.of(t) for t in _tensors(model)]
@@ -62,18 +63,19 @@ class _Tensor:
 
     tensor: Tensor
     numbers: Tensor
-    version: int
     grad: Tensor | None
     requires_grad: bool
 
     @classmethod
     def of(cls, tensor: Tensor) -> "_Tensor":
         grad, needs = (tensor.grad, tensor.requires_grad) if tensor.is_leaf else (None, False)
-        return cls(tensor, tensor.detach().clone(), tensor._version, grad, needs)
+        if grad is not None:
+            tensor.grad = None
+        return cls(tensor, tensor.detach().clone(), grad, needs)
 
     @torch.no_grad()
     def restore(self) -> None:
-        if self.tensor._version != self.version:
+        if not torch.equal(self.tensor, self.numbers):  # torch's norms count no version
             self.tensor.copy_(self.numbers)
         if self.tensor.is_leaf:
             self.tensor.requires_grad_(self.requires_grad)
@@ -92,12 +94,12 @@ class _Drawn:
     @classmethod
     def now(cls) -> "_Drawn":
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        state = np.random.get_state()  # noqa: NPY002 (whose it is, nobody knows)
+        state = np.random.get_state()
         return cls(random.getstate(), state, torch.get_rng_state(), cuda)
 
     def restore(self) -> None:
         random.setstate(self.python)
-        np.random.set_state(self.numpy)  # noqa: NPY002
+        np.random.set_state(self.numpy)
         torch.set_rng_state(self.cpu)
         if self.cuda:
             torch.cuda.set_rng_state_all(self.cuda)

@@ -170,9 +170,7 @@ class Updates:
             matrices = [one for one in own if one.is_matrix()]
             self.groups.append(Group(optimizers[at], own, matrices))
 
-    def arm(
-        self, rooms: Sequence[Room] = (), *, close: bool = False, moves: bool = True
-    ) -> None:
+    def arm(self, rooms: Sequence[Room] = (), *, close: bool = False, moves: bool = True) -> None:
         """A due step begins.
 
         Args:

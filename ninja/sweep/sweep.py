@@ -208,7 +208,7 @@ def _tell(
         console.print(Text(line), soft_wrap=True)
     for study in studies:
         there = [failures.FILE, LOG] if failed else [LOG]
-        names = [name for name in there if (study / name).exists()]
+        files = [name for name in there if (study / name).exists()]
         console.print(Text.assemble(("folder  ", "dim"), str(study)), soft_wrap=True)
-        if names:
-            console.print(Text.assemble(("        ", "dim"), ", ".join(names)), soft_wrap=True)
+        if files:
+            console.print(Text.assemble(("        ", "dim"), ", ".join(files)), soft_wrap=True)

@@ -72,7 +72,6 @@ def test_the_rate_is_that_of_the_last_step_that_had_one() -> None:
     assert [row["lr"] for row in story.rows()] == [0.5, 0.5, 0.25]
 
 
-@pytest.mark.xfail(reason="a block that is first called late is laid behind the head")
 def test_depths_are_those_that_are_known_in_the_end() -> None:
     health = watched("ladder", 14, 1)
     found: dict[str, set[int]] = {}

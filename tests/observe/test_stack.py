@@ -39,7 +39,9 @@ def model() -> nn.Sequential:
 
 def test_what_is_measured() -> None:
     first, second, third = measured(model(), LAYERS)
-    assert first == Hidden("0", "tanh", 4.0, 1e-3, pytest.approx(-2), math.sqrt(2), pytest.approx(1.0))
+    assert first == Hidden(
+        "0", "tanh", 4.0, 1e-3, pytest.approx(-2), math.sqrt(2), pytest.approx(1.0)
+    )
     assert second == Hidden(
         "2", "relu", 25.0, 1e-2, pytest.approx(-1), math.sqrt(6), pytest.approx(math.sqrt(2))
     )
@@ -79,14 +81,18 @@ def test_a_stack_of_equal_layers_is_that_of_the_theory(
     assert [of.predicted_profile for of in found] == pytest.approx(
         [of.delta for of in expected], abs=1e-5
     )
-    assert [of.chi for of in found[:-1]] == pytest.approx([of.chi for of in expected[:-1]], rel=1e-5)
+    assert [of.chi for of in found[:-1]] == pytest.approx(
+        [of.chi for of in expected[:-1]], rel=1e-5
+    )
     assert found[-1].chi is None
 
 
 def test_deep_inside_it_is_the_fixed_points() -> None:
     linear = nn.Linear(100, 100, bias=False)
     nn.init.constant_(linear.weight, 5 / 30)
-    found = predicted([Hidden("", "tanh", 1.0, None, None, None, None)] * 60, [Link(linear, 1.0)] * 59)
+    found = predicted(
+        [Hidden("", "tanh", 1.0, None, None, None, None)] * 60, [Link(linear, 1.0)] * 59
+    )
     q = fixed_point(25 / 9, 0.0, "tanh")
     assert found[-1].predicted_q == pytest.approx(q, rel=1e-5)
     assert found[-2].chi == pytest.approx(chi1(q, 25 / 9, "tanh"), rel=1e-5)

@@ -28,7 +28,7 @@ class Net(nn.Module):
         with torch.no_grad():
             self.fc.weight.mul_(1.01)
         random.random()
-        np.random.rand()  # noqa: NPY002
+        np.random.rand()
         return self.dropout(self.fc(self.norm(x)))
 
 
@@ -50,7 +50,7 @@ def test_a_model_and_the_generators(fails: bool) -> None:
     bits = {name: value.clone() for name, value in net.state_dict().items()}
     objects = dict(net.named_parameters()), dict(net.named_buffers()), dict(net.named_modules())
     grad = net.fc.weight.grad
-    state = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    state = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:
         with untouched(net):
             change(net)
@@ -70,7 +70,7 @@ def test_a_model_and_the_generators(fails: bool) -> None:
     assert (net.training, net.norm.training, net.count, net.last) == (True, False, 0, None)
     assert not hasattr(net, "extra")
     assert torch.equal(torch.get_rng_state(), state[0])
-    assert np.array_equal(np.random.get_state()[1], state[1][1])  # noqa: NPY002
+    assert np.array_equal(np.random.get_state()[1], state[1][1])
     assert random.getstate() == state[2]
 
 

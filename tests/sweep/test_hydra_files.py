@@ -12,7 +12,12 @@ from ninja.sweep import hydra_files
 from ninja.sweep.jobs import HydraFiles, Job
 from tests.sweep.composing import composing
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+BREAKS = "\x85\u2028\u2029"
+"""PyYAML's own dumper writes these line breaks as they are, and reads them as blanks; libyaml's
+does not lose them."""
+
+texts = st.text(st.characters(exclude_characters=BREAKS, exclude_categories=["Cs"]))
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 keys = st.text("abcxyz-_", min_size=1)
 plain = st.recursive(
     scalars,
@@ -37,6 +42,13 @@ def test_the_same_as_omegaconf(value: object) -> None:
         Dumper=get_omega_conf_dumper(),
     )
     assert yaml.safe_load(hydra_files.dump(whole)) == yaml.safe_load(expected)
+
+
+@given(st.text(f"a {BREAKS}"))
+def test_no_line_break_is_lost(value: str) -> None:
+    import yaml
+
+    assert yaml.safe_load(hydra_files.dump({"a": value})) == {"a": value}
 
 
 @pytest.mark.parametrize(

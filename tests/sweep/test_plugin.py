@@ -93,7 +93,7 @@ def swept(*typed: str) -> list[str]:
     """The jobs of a command line, each as it would be typed alone."""
     task = Task()
     with sweeper(task, *typed) as made:
-        made.sweep([one for one in typed if not one.startswith("hydra")])
+        made.sweep([one for one in typed if not one.lstrip("+").startswith("hydra")])
     return [" ".join(job.overrides) for job in task.jobs]
 
 

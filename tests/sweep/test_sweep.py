@@ -403,7 +403,9 @@ LARGEST = 100_000
 """Bytes of a file: a run of 60 steps fits, one of 3,000 does not."""
 
 
-@pytest.mark.parametrize("launcher", ["packed", pytest.param("packed_dask", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "launcher", ["packed", pytest.param("packed_dask", marks=pytest.mark.slow)]
+)
 def test_a_full_disk_and_gone_on(tmp_path: Path, base: list[str], launcher: str) -> None:
     args = [*base, "steps=60,3000", "seed=1,2,3", f"hydra/launcher={launcher}"]
     full = subprocess.run(
