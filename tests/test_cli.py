@@ -137,15 +137,19 @@ BAD_LISTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize(("what", "content"), BAD_LISTS.items(), ids=BAD_LISTS)
-def test_bad_word_lists(what: str, content: bytes, tmp_path: Path) -> None:
+def test_bad_word_lists(
+    what: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "words.txt"
     path.write_bytes(content)
-    assert what in refusal("verify", "--data", str(path))
+    assert what in refusal(capsys, "verify", "--data", str(path))
 
 
-def test_missing_word_list_and_directory(tmp_path: Path) -> None:
-    assert "no such file" in refusal("verify", "--data", str(tmp_path / "none.txt"))
-    assert "a directory" in refusal("verify", "--data", str(tmp_path))
+def test_missing_word_list_and_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no such file" in refusal(capsys, "verify", "--data", str(tmp_path / "none.txt"))
+    assert "a directory" in refusal(capsys, "verify", "--data", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -176,17 +180,24 @@ def test_missing_word_list_and_directory(tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_bad_options(options: list[str], said: str) -> None:
-    assert said in refusal(*options)
+def test_bad_options(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in refusal(capsys, *options)
 
 
-def refusal(*arguments: str) -> str:
-    done = ninja(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
+def test_a_refusal_is_the_process_s_exit_code() -> None:
+    done = ninja("verify", "--network", "lectur")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ninja: network: unknown name 'lectur'")
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("ninja: ")
-    return done.stderr
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("ninja: ")
+    return err
 
 
 def test_version_and_help_do_not_wait_for_torch() -> None:
@@ -235,13 +246,13 @@ def test_an_output_that_cannot_write_every_character() -> None:
     assert "26 of 26 rows exact" in done.stdout
 
 
-def test_odd_characters_in_arguments_stay_in_one_line() -> None:
+def test_odd_characters_in_arguments_stay_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for odd in ("a\nb", "--bad\nopt", "x\r\x1b[31m"):
-        assert refusal("verify", odd).removesuffix("\n").isprintable()
+        assert refusal(capsys, "verify", odd).removesuffix("\n").isprintable()
 
 
-def test_an_endless_word_list() -> None:
-    assert "a device" in refusal("verify", "--data", "/dev/zero")
+def test_an_endless_word_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "a device" in refusal(capsys, "verify", "--data", "/dev/zero")
 
 
 @pytest.mark.parametrize("seed", range(5))

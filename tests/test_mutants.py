@@ -43,10 +43,12 @@ def test_every_rule_has_mutants() -> None:
     assert not without & {GELU, LeakyReLU, ReLU, Sigmoid, Tanh}
 
 
+@pytest.mark.slow
 def test_every_mutant_is_accounted_for(outcomes: list[Outcome]) -> None:
     assert [o.mutant.name for o in outcomes if not o.accounted_for] == []
 
 
+@pytest.mark.slow
 def test_real_mistakes_are_caught_by_more_than_their_bits(outcomes: list[Outcome]) -> None:
     """Rounding alone is no mistake: something else must notice, too."""
     for outcome in outcomes:
@@ -54,6 +56,7 @@ def test_real_mistakes_are_caught_by_more_than_their_bits(outcomes: list[Outcome
             assert set(outcome.caught_by) - {"exact row"}, outcome.mutant.name
 
 
+@pytest.mark.slow
 def test_every_check_is_needed(outcomes: list[Outcome]) -> None:
     """Each check catches something, and some mutants only one of them catches."""
     caught = [set(o.caught_by) for o in outcomes if not o.mutant.equivalent]
@@ -63,6 +66,7 @@ def test_every_check_is_needed(outcomes: list[Outcome]) -> None:
     assert {"identity"} in caught  # running statistics: no gradient is wrong
 
 
+@pytest.mark.slow
 def test_equivalent_mutants_say_why(outcomes: list[Outcome]) -> None:
     equivalent = [o for o in outcomes if o.mutant.equivalent]
     assert {o.mutant.target for o in equivalent} == {"Tanh.backward", "CrossEntropy.backward"}

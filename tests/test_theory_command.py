@@ -103,5 +103,5 @@ def test_every_activation(name: str, capsys: pytest.CaptureFixture[str]) -> None
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_bad_options(options: list[str], said: str) -> None:
-    assert said in refusal("theory", *options)
+def test_bad_options(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in refusal(capsys, "theory", *options)

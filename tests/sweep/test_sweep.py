@@ -150,6 +150,7 @@ def test_what_fails_stops_no_other(tmp_path: Path, base: list[str]) -> None:
     assert not (study(tmp_path) / "failures.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_trains(tmp_path: Path, base: list[str]) -> None:
     assert typed(*base, "seed=1", "hydra/launcher=packed_inline").returncode == 0
     (folder,) = folders(tmp_path)
@@ -233,7 +234,10 @@ def test_bad_input(base: list[str], override: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "launcher",
-    ["packed", "packed_inline", pytest.param("packed_dask", marks=pytest.mark.slow)],
+    [
+        "packed",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("packed_inline", "packed_dask")),
+    ],
 )
 def test_a_signal_is_a_clean_stop(tmp_path: Path, base: list[str], launcher: str) -> None:
     """The workers save what they are at, and the same command goes on from there."""
@@ -403,9 +407,8 @@ LARGEST = 100_000
 """Bytes of a file: a run of 60 steps fits, one of 3,000 does not."""
 
 
-@pytest.mark.parametrize(
-    "launcher", ["packed", pytest.param("packed_dask", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["packed", "packed_dask"])
 def test_a_full_disk_and_gone_on(tmp_path: Path, base: list[str], launcher: str) -> None:
     args = [*base, "steps=60,3000", "seed=1,2,3", f"hydra/launcher={launcher}"]
     full = subprocess.run(

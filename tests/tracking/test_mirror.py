@@ -232,7 +232,8 @@ def test_the_state_is_of_the_run_that_was_opened(tmp_path: Path) -> None:
     with Mirror(pytest.fail) as mirror:
         mirror.follow(config("offline"), folder)
         until = time.monotonic() + 20
-        while not list(folder.glob("wandb/*/run-*.wandb")) and time.monotonic() < until:
+        while not any(of.stat().st_size > 100 for of in folder.glob("wandb/*/run-*.wandb")):
+            assert time.monotonic() < until  # its head has been written, then
             time.sleep(0.02)
         identity.write(folder, identity.identify(config(project="another"), folder))
         result(folder)

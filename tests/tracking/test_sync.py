@@ -103,6 +103,7 @@ def test_a_server_that_cannot_be_reached_is_exit_code_2(
     assert state(folder) == "open"
 
 
+@pytest.mark.slow
 def test_what_was_written_offline_stays_until_the_server_has_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
