@@ -32,8 +32,9 @@ def cosine(params: Params, deltas: Deltas, previous: Deltas, lead: int) -> Value
     now, before = (torch.cat(flat(d, names, lead), -1) for d in (deltas, previous))
     shape = now.shape[:-1]
     pairs = zip(now.reshape(-1, now.shape[-1]), before.reshape(-1, now.shape[-1]), strict=True)
-    # one by one: a run's number must not depend on how many others there are
-    return np.array([_cosine(*pair) for pair in pairs]).reshape(shape)
+    # one by one, each in memory of its own: a run's number must not depend on how many others
+    # there are, and the order in which BLAS adds depends on where a row begins
+    return np.array([_cosine(a.clone(), b.clone()) for a, b in pairs]).reshape(shape)
 
 
 def _cosine(now: Tensor, before: Tensor) -> float:

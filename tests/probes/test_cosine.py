@@ -53,6 +53,17 @@ def test_it_never_leaves_its_range(seed: int, scale: float) -> None:
     assert -1.0 <= cosine(a, a, b, 0).item() <= 1.0
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000, 1013, 3001, 12_297])
+def test_a_replicas_bits_do_not_depend_on_where_it_lies(size: int) -> None:
+    """BLAS adds up in an order that depends on where a row begins in memory."""
+    now, before = normal(5, size, seed=1), normal(5, size, seed=2)
+    stacked: list[Params] = [{"00.linear": {"b": t}} for t in (now, before)]
+    found = cosine(stacked[0], stacked[0], stacked[1], 1)
+    for r in range(5):
+        one, other = ({"00.linear": {"b": t[r].clone()}} for t in (now, before))
+        assert cosine(one, one, other, 0).item() == found[r]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_replicas_angle_is_its_own(config: str, dtype: torch.dtype) -> None:
