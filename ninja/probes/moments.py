@@ -47,18 +47,18 @@ def variances(norm: Values, mean: Values, size: Values) -> Values:
     return norm * norm / size - mean * mean
 
 
-def is_safe(norm: Values, centred: Values, mean: Values, size: Values) -> bool:
+def is_safe(norm: Values, centred: Values, total: Values, size: Values) -> bool:
     """Whether all norms are, and the variances of those that are centred.
 
     Args:
         norm: (tensors, B).
         centred: (centred, B), norms of those that have a mean.
-        mean: (centred, B).
+        total: (centred, B), sums.
         size: (centred, 1).
     """
     if not (norm.size and norm.min() > SMALL and norm.max() < LARGE):  # a NaN is neither
         return False
-    return bool((mean * mean * size < (1 - CANCELLED) * (centred * centred)).all())
+    return bool((total * total < (1 - CANCELLED) * size * (centred * centred)).all())
 
 
 def mend_norms(norm: Values, tensors: Sequence[Tensor]) -> None:

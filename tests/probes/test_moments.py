@@ -164,8 +164,8 @@ def test_what_is_safe_is_not_taken_again(
     for stack in ([healthy * scale + shift], [healthy, healthy * scale + shift, healthy]):
         tensors = [torch.stack(stack), torch.stack([healthy] * len(stack))]
         norm, mean, size = host(norms(tensors)), host(means(tensors)), np.array([[1e3], [1e3]])
-        assert is_safe(norm, norm, mean, size) == safe
-        assert is_safe(norm[1:], norm[1:], mean[1:], size[1:])
+        assert is_safe(norm, norm, mean * size, size) == safe
+        assert is_safe(norm[1:], norm[1:], mean[1:] * size[1:], size[1:])
         again.clear()
         with np.errstate(all="ignore"):
             mend_norms(norm, tensors)
