@@ -10,8 +10,15 @@ from ninja.diagnosis.finding import About, Finding, Kind
 from ninja.diagnosis.history import History
 from ninja.diagnosis.updates import power
 
-GOOD_UPDATE = -2.5
-"""Where a learning rate is sent whose updates are too large or too small: log10(std(Δw)/std(w))."""
+GOOD_UPDATE = -2.3
+"""Where a learning rate is sent whose updates are too large or too small: log10(std(Δw)/std(w)) of
+the median matrix. A run's first updates are larger than those of a trained one, −3."""
+
+USUAL = {"sgd": 0.1, "adamw": 0.003}
+"""Learning rates that small networks learn at."""
+
+LARGE_BIAS = 0.5
+"""A deviation of biases that fills the range of a saturating activation by itself."""
 
 GAINS = {"tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 2**0.5, "identity": 1.0}
 """Of activations that keep the scale of a signal at this gain; with another one a norm must."""
@@ -48,7 +55,11 @@ def fix(finding: Finding, history: History, about: About) -> str:
         factor = _factor(finding, history)
         if about.config is None:
             return f"for group in optimizer.param_groups: group['lr'] *= {factor:.2g}"
-        return f"optimizer.lr={about.config['optimizer']['lr'] * factor:.2g}"
+        optimizer = about.config["optimizer"]
+        lr = optimizer["lr"] * factor
+        if finding.kind == "diverged":  # its updates may say nothing any more
+            lr = min(lr, USUAL[optimizer["name"]])
+        return f"optimizer.lr={lr:.2g}"
     if about.config is None:
         layer = f"model.get_submodule({finding.layer!r})" if finding.layer else "layer"
         return LINES[finding.kind].format(layer=layer)
@@ -63,15 +74,20 @@ def _override(finding: Finding, history: History, config: Mapping[str, Any]) -> 
         by_hand = config["backward"] != "autograd"
         return f"backward={'autograd' if by_hand else 'manual_fused'}"
     if kind == "symmetric":
-        return f"init.scheme=kaiming init.gain={activation if nominal else 1}"
+        gain = f"{_branch(config):.2g}" if config["model"]["residual"] and norm == "none" else None
+        return f"init.scheme=kaiming init.gain={gain or (activation if nominal else 1)}"
     if kind == "overconfident":
         return f"init.output_scale={SCALE:g}"
     if kind == "mismatch":
         return "norm.calibrate=true"
     if kind == "dead" and _killed(finding, history):
         optimizer = config["optimizer"]
-        factor = min([power(GOOD_UPDATE - _largest(history)), *_later(optimizer)])
+        factor = min([_smaller(history), *_later(optimizer)])
         return f"optimizer.lr={optimizer['lr'] * factor:.2g} optimizer.lr_schedule=[]"
+    if kind == "saturated" and (config["init"]["bias_std"] or 0) > LARGE_BIAS:
+        return "init.bias_std=0"
+    if norm == "none" and config["model"]["residual"] and kind in ("exploding", "saturated"):
+        return f"init.gain={_branch(config):.2g}"
     if norm == "none":
         gain, smaller = _gain(config), kind in ("vanishing", "linear")
         if nominal and (gain < nominal / 1.6 if smaller else gain > nominal * 1.15):
@@ -87,21 +103,34 @@ def _gain(config: Mapping[str, Any]) -> float:
     return GAINS.get(gain, 1.0) if gain in GAINS or str(gain).isalpha() else float(Fraction(gain))
 
 
+def _branch(config: Mapping[str, Any]) -> float:
+    """The gain of a residual network's branches that keeps the signal's size.
+
+    Each branch adds gain²/2 of the mean square: all of them together as much as there was.
+    """
+    return (2 / max(config["model"]["n_layers"], 1)) ** 0.5
+
+
 def _killed(finding: Finding, history: History) -> bool:
     """Whether it lived at first, and a large update came before its death."""
-    return (finding.step or 0) > 0 and _largest(history) > -1
+    return (finding.step or 0) > 0 and max(_first(history), default=0.0) > -1
 
 
 def _later(optimizer: Mapping[str, Any]) -> list[float]:
     return [float(factor) for _, factor in optimizer["lr_schedule"]]
 
 
-def _largest(history: History) -> float:
-    """The largest update at any of the first looks, of the median matrix."""
-    first = history.moves["update_ratio"][:3]
-    finite = np.where(np.isfinite(first), first, np.nan)
-    rows = [np.nanmedian(row) for row in finite if not np.isnan(row).all()]
-    return float(max(rows, default=0.0))
+def _first(history: History) -> list[float]:
+    """The update of the median matrix at each of the first looks that saw one."""
+    looks = history.moves["update_ratio"][:3]
+    finite = np.where(np.isfinite(looks), looks, np.nan)
+    return [float(np.nanmedian(row)) for row in finite if not np.isnan(row).all()]
+
+
+def _smaller(history: History) -> float:
+    """By the first update alone: what it does to the loss makes the next ones larger."""
+    first, *_ = (*_first(history), 0.0)
+    return min(1 / 3, power(GOOD_UPDATE - first))
 
 
 def _factor(finding: Finding, history: History) -> float:
@@ -109,4 +138,4 @@ def _factor(finding: Finding, history: History) -> float:
     if finding.kind == "stalled":
         value = finding.evidence[0].value
         return power(GOOD_UPDATE - value) if value is not None else 1e3
-    return min(1 / 3, power(GOOD_UPDATE - _largest(history)))
+    return _smaller(history)

@@ -50,7 +50,7 @@ GROWTH = Range(-math.inf, 0.5, above="exploding")
 """log10 of the RMS of the last activation over that of the first, before the first update."""
 HEIGHT = Range(-math.inf, 2, above="exploding")
 """log10 of the RMS of the last activation, before the first update."""
-SLOW = Range(-3.6, math.inf, "stalled")
+SLOW = Range(-3.3, math.inf, "stalled")
 """Update ratio of the median matrix, at every look."""
 LEARNT = 0.13
 """Part of the first loss that is gone: whoever has learnt so much is not stalled."""

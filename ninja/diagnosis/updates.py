@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 
-from ninja.diagnosis.episodes import TAIL, episode
+from ninja.diagnosis.episodes import LOOKS, TAIL, episode
 from ninja.diagnosis.evidence import number
 from ninja.diagnosis.finding import About, Finding
 from ninja.diagnosis.history import History, Numbers
 from ninja.diagnosis.ranges import FAST, LEARNT, NON_FINITE, RISE, SLOW
+
+YOUNG = 50
+"""Steps in which updates are large in proportion."""
 
 
 def updates(history: History, about: About) -> list[Finding]:
@@ -64,7 +67,13 @@ def _rise(history: History, about: About) -> Finding | None:
 
 
 def _fast(history: History, most: Numbers) -> Finding | None:
-    """To the end, because the first updates of a small output layer are large in proportion."""
+    """To the end, of a run that is not young.
+
+    An output layer that begins small moves much at first, in every third healthy run.
+    """
+    old = ~np.isnan(most) & (history.steps > YOUNG)
+    if np.count_nonzero(old) < LOOKS:
+        return None
     when = episode(most > FAST.high, most, history.steps)
     if when is None or not when.to_the_end:
         return None
@@ -78,6 +87,8 @@ def _slow(history: History, middle: Numbers) -> Finding | None:
     """At every look from the first on, and little learnt: who has learnt makes small steps, too."""
     seen = np.flatnonzero(~np.isnan(middle))
     if not len(seen) or middle[seen].max() >= SLOW.low:
+        return None
+    if len(seen) < LOOKS and np.isfinite(middle[seen]).any():  # they move, and it is early
         return None
     losses = history.scalars["loss"]
     if np.median(losses[-TAIL:]) <= (1 - LEARNT) * losses[0] and losses[0] > 0:
