@@ -70,12 +70,13 @@ def _override(finding: Finding, history: History, config: Mapping[str, Any]) -> 
     kind, norm = finding.kind, config["norm"]["name"]
     activation = config["model"]["activation"]
     nominal = GAINS.get(activation)
+    branches = norm == "none" and config["model"]["residual"]  # that no norm keeps in size
     if kind == "wrong gradient":
         by_hand = config["backward"] != "autograd"
         return f"backward={'autograd' if by_hand else 'manual_fused'}"
     if kind == "symmetric":
-        gain = f"{_branch(config):.2g}" if config["model"]["residual"] and norm == "none" else None
-        return f"init.scheme=kaiming init.gain={gain or (activation if nominal else 1)}"
+        gain = _branch(config) if branches else (activation if nominal else 1)
+        return f"init.scheme=kaiming init.gain={gain}"
     if kind == "overconfident":
         return f"init.output_scale={SCALE:g}"
     if kind == "mismatch":
@@ -86,8 +87,8 @@ def _override(finding: Finding, history: History, config: Mapping[str, Any]) -> 
         return f"optimizer.lr={optimizer['lr'] * factor:.2g} optimizer.lr_schedule=[]"
     if kind == "saturated" and (config["init"]["bias_std"] or 0) > LARGE_BIAS:
         return "init.bias_std=0"
-    if norm == "none" and config["model"]["residual"] and kind in ("exploding", "saturated"):
-        return f"init.gain={_branch(config):.2g}"
+    if branches and kind in ("exploding", "saturated"):
+        return f"init.gain={_branch(config)}"
     if norm == "none":
         gain, smaller = _gain(config), kind in ("vanishing", "linear")
         if nominal and (gain < nominal / 1.6 if smaller else gain > nominal * 1.15):
@@ -103,12 +104,12 @@ def _gain(config: Mapping[str, Any]) -> float:
     return GAINS.get(gain, 1.0) if gain in GAINS or str(gain).isalpha() else float(Fraction(gain))
 
 
-def _branch(config: Mapping[str, Any]) -> float:
+def _branch(config: Mapping[str, Any]) -> str:
     """The gain of a residual network's branches that keeps the signal's size.
 
     Each branch adds gain²/2 of the mean square: all of them together as much as there was.
     """
-    return (2 / max(config["model"]["n_layers"], 1)) ** 0.5
+    return f"{(2 / max(config['model']['n_layers'], 1)) ** 0.5:.2g}"
 
 
 def _killed(finding: Finding, history: History) -> bool:
@@ -129,7 +130,7 @@ def _first(history: History) -> list[float]:
 
 def _smaller(history: History) -> float:
     """By the first update alone: what it does to the loss makes the next ones larger."""
-    first, *_ = (*_first(history), 0.0)
+    first = next(iter(_first(history)), 0.0)
     return min(1 / 3, power(GOOD_UPDATE - first))
 
 
