@@ -71,8 +71,7 @@ def _fast(history: History, most: Numbers) -> Finding | None:
 
     An output layer that begins small moves much at first, in every third healthy run.
     """
-    old = ~np.isnan(most) & (history.steps > YOUNG)
-    if np.count_nonzero(old) < LOOKS:
+    if np.count_nonzero(history.steps > YOUNG) < LOOKS:
         return None
     when = episode(most > FAST.high, most, history.steps)
     if when is None or not when.to_the_end:
@@ -88,7 +87,7 @@ def _slow(history: History, middle: Numbers) -> Finding | None:
     seen = np.flatnonzero(~np.isnan(middle))
     if not len(seen) or middle[seen].max() >= SLOW.low:
         return None
-    if len(seen) < LOOKS and np.isfinite(middle[seen]).any():  # they move, and it is early
+    if len(history.steps) < LOOKS and np.isfinite(middle[seen]).any():  # they move, and it is early
         return None
     losses = history.scalars["loss"]
     if np.median(losses[-TAIL:]) <= (1 - LEARNT) * losses[0] and losses[0] > 0:
