@@ -1,6 +1,6 @@
 """What `ninja.watch` costs, beside `wandb.watch`: ratios to the same training with nothing on.
 
-    python benchmarks/watch.py [--rounds 15] [--seconds 0.3] [--json]
+    python benchmarks/watch.py [--rounds 15] [--seconds 0.3] [--device cuda] [--json]
 
 Two trainings as people write them, on one thread: an MLP of five hidden layers of 100 with tanh, at
 batch 32, by SGD; and a transformer of two layers, 64 wide, with four heads, at batch 16 and 32
@@ -132,13 +132,21 @@ def contenders(held: ExitStack) -> list[Contender]:
     return found
 
 
+def wait() -> None:
+    """Until the device has done what it was given."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
 def measure(found: list[Contender], rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
     """Medians over the rounds, by network."""
     repeats: list[int] = []
     for one in found:
         one.steps(WARM)
+        wait()
         start = time.perf_counter()
         one.steps(10)
+        wait()
         each = (time.perf_counter() - start) / 10
         repeats.append(max(10, round(seconds / each / 10) * 10))  # whole tens: a look in each
     times: list[list[float]] = [[] for _ in found]
@@ -146,6 +154,7 @@ def measure(found: list[Contender], rounds: int, seconds: float) -> dict[str, di
         for at, one in enumerate(found):
             start = time.perf_counter()
             one.steps(repeats[at])
+            wait()
             times[at].append((time.perf_counter() - start) / repeats[at])
     plain = {one.network: at for one, at in zip(found, times) if one.name == "nothing"}
     table: dict[str, dict[str, Any]] = {}
@@ -163,9 +172,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.3, help="a round of each contender")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_default_device(options.device)
     torch.manual_seed(0)
     keep_freed_memory()
     quiet = wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True)
@@ -178,7 +189,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(table, indent=1))
         return
-    print(f"torch {torch.__version__}, one thread, {options.rounds} rounds; medians")
+    where = f"torch {torch.__version__}, {options.device}, one thread"
+    print(f"{where}, {options.rounds} rounds; medians")
     for network, rows in table.items():
         print(f"\n{network}")
         for name, row in rows.items():

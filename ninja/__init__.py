@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ninja.version import __version__
+
 if TYPE_CHECKING:
     from ninja.backward_check import check_backward
     from ninja.challenges import BatchNorm1d, cross_entropy_backward, linear_tanh_backward
     from ninja.gradcheck import gradient_check
     from ninja.observe import preflight, watch
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "BatchNorm1d",

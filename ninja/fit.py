@@ -21,6 +21,7 @@ from ninja.errors import NinjaError, RunError
 from ninja.evaluate import Splits
 from ninja.lock import Lock
 from ninja.loop import Interrupted, Loop, Member, Outcome, Say, Tell
+from ninja.reproducible import reproducible
 from ninja.result import Result
 from ninja.train import Training, begin_together, buffers_of, params_of
 
@@ -203,7 +204,8 @@ def _train(
             ended(number, found)
 
     members = [begun.member for _, begun in group]
-    return Loop(run, members, dataset, splits, leave, made).go()
+    with reproducible(config.device):
+        return Loop(run, members, dataset, splits, leave, made).go()
 
 
 def _result(

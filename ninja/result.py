@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ninja import durable
 from ninja.errors import RecordError
 from ninja.schema import check_types
+from ninja.version import __version__
 
 RESULT = "result.json"
 LOSSES = ("train", "validation", "test", "by_batch")
@@ -65,9 +66,9 @@ class Result:
 @cache
 def versions() -> Mapping[str, str]:
     """Of the packages that make the numbers."""
-    made_of = ("gradient-ninja", "torch", "numpy", "hydra-core")
-    found = {name: metadata.version(name) for name in made_of}
-    return {"python": platform.python_version(), **found}
+    found = {name: metadata.version(name) for name in ("torch", "numpy", "hydra-core")}
+    own = {"python": platform.python_version(), "gradient-ninja": __version__}
+    return {**own, **found}
 
 
 @cache
@@ -124,13 +125,12 @@ def _check_version(path: Path, plain: dict[str, Any]) -> None:
     told += [f"has a {name!r}" for name in sorted(set(plain) - names)]
     if not told:
         return
-    version = metadata.version("gradient-ninja")
     made_by = plain.get("versions")
     other = made_by.get("gradient-ninja") if isinstance(made_by, dict) else None
-    if other in (None, version):
+    if other in (None, __version__):
         raise ValueError(f"it {told[0]}")
     raise RecordError(
-        f"{str(path)!r}: of gradient-ninja {other}, this is {version}: it {told[0]}: "
+        f"{str(path)!r}: of gradient-ninja {other}, this is {__version__}: it {told[0]}: "
         "remove it to finish the run again"
     )
 

@@ -159,6 +159,18 @@ def test_every_optimizer_with_rates_of_their_own(
         assert config.optimizer.lr in set(tables(place(config, tmp_path / "stack"))[0]["lr"])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_stack_on_a_gpu(tmp_path: Path, base: RunConfig, engine: str) -> None:
+    """Its multiplications choose their order by the size of the stack: near, not to the bit."""
+    configs = grid(replace(base, backward=engine, device="cuda"))
+    for config, ended in zip(configs, together(configs, tmp_path / "together"), strict=True):
+        assert isinstance(ended, Result)
+        expected = alone(replace(config, device="cpu"), tmp_path / "cpu").losses
+        assert ended.losses == pytest.approx(expected, abs=1e-3)
+        assert alone(config, tmp_path / "alone").losses == pytest.approx(expected, abs=1e-3)
+
+
 def test_one_that_diverges_leaves_the_others_as_they_are(tmp_path: Path, base: RunConfig) -> None:
     plain = replace(
         base,

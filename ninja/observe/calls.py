@@ -69,9 +69,13 @@ class Call:
         """Whether the output and the delta are kept, and nothing has written over the former."""
         return isinstance(self.output(), Tensor) and not isinstance(self.delta, Sums)
 
-    def take(self, grad: Tensor) -> None:
-        """A hook: the delta has come. If it comes again, from another loss, they add up."""
-        if torch.is_grad_enabled():  # a graph of the gradient: a penalty's, not the loss's own
+    def take(self, grad: Tensor | None) -> None:
+        """A hook: the delta has come. If it comes again, from another loss, they add up.
+
+        It is none for an output that the loss does not use, beside others of one function that
+        it does: cuDNN's LSTM returns three.
+        """
+        if grad is None or torch.is_grad_enabled():  # a graph of the gradient: a penalty's
             return
         self._look.came()
         if self.delta is None:

@@ -90,7 +90,7 @@ class Lane:
         for index, axis in enumerate(self._axes):
             shapes[index] = torch.empty(shapes[index], device="meta").movedim(axis, -1).shape
         sizes = [shape.numel() for shape in shapes]
-        laid = torch.empty(sum(sizes), dtype=self._tensors[0].dtype)
+        laid = self._tensors[0].new_empty(sum(sizes))
         pieces = zip(laid.split(sizes), shapes, strict=True)
         return [piece.view(shape) for piece, shape in pieces], array(laid)
 

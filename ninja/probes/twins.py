@@ -42,5 +42,5 @@ def _bits(y: Tensor) -> Tensor:
 def _weights(rows: int, device: torch.device) -> Tensor:
     """(rows, 1) random odd numbers, always the same."""
     generator = torch.Generator().manual_seed(rows)
-    weights = torch.randint(-(2**62), 2**62, (rows, 1), generator=generator)
+    weights = torch.randint(-(2**62), 2**62, (rows, 1), generator=generator, device="cpu")
     return (2 * weights + 1).to(device)

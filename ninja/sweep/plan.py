@@ -35,7 +35,7 @@ def stacks(
     """The jobs as stacks, the longest first, so that no worker is left with a long one at the end.
 
     A shape's jobs are dealt into stacks of nearly equal size, and the largest stacks once more
-    until all workers have equally many.
+    until all workers have equally many; those of a GPU, which all workers share, are not.
 
     Args:
         jobs: in any order; a stack keeps it.
@@ -48,7 +48,10 @@ def stacks(
     runs = list(shapes.values())
     counts = [-(-len(of) // most(of[0].config)) for of in runs]
     while sum(counts) % workers:
-        sizes = [len(of) / count if count < len(of) else 0 for of, count in zip(runs, counts)]
+        sizes = [
+            len(of) / count if count < len(of) and of[0].config.device == "cpu" else 0
+            for of, count in zip(runs, counts)
+        ]
         if not any(sizes):  # every run is alone
             break
         counts[sizes.index(max(sizes))] += 1

@@ -13,6 +13,9 @@ from ninja.config import RunConfig
 
 MOST = 32
 
+MOST_ON_A_GPU = 256
+"""There a step takes as long for many runs as for one: the time to start its kernels."""
+
 CLASSES = 32
 """Letters, about: the exact number is only known once the words are read."""
 
@@ -59,4 +62,6 @@ def runs_in_a_stack(config: RunConfig, cache: int) -> int:
         config: of one of them.
         cache: bytes of it; that workers share it costs less than smaller stacks would.
     """
+    if config.device == "cuda":
+        return MOST_ON_A_GPU
     return max(1, min(MOST, cache // bytes_of(config)))

@@ -227,6 +227,17 @@ def test_what_is_right_passes(fn: Callable[..., Any], inputs: Any) -> None:
     assert check.gap < 1e-6
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("make", "inputs"), MODULES.values(), ids=MODULES)
+def test_they_pass_on_a_gpu(make: Callable[[], nn.Module], inputs: Any) -> None:
+    torch.manual_seed(1)
+    given = tuple(x.to("cuda") for x in (inputs if isinstance(inputs, tuple) else (inputs,)))
+    check = check_backward(make().to("cuda"), given)
+    assert check, check.reason
+    assert check.gap is not None
+    assert check.gap < 1e-6
+
+
 @pytest.mark.parametrize(("make", "inputs"), MODULES.values(), ids=MODULES)
 def test_modules_pass_with_their_parameters(make: Callable[[], nn.Module], inputs: Any) -> None:
     torch.manual_seed(1)

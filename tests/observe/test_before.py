@@ -72,6 +72,20 @@ def test_a_model_comes_out_as_it_went_in(kind: str) -> None:
     found.report()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_as_here() -> None:
+    def moved(of: nn.Module) -> nn.Module:
+        return of.to("cuda")
+
+    model, state = moved(deep(0.5)), torch.cuda.get_rng_state()
+    bits = {name: value.clone() for name, value in model.state_dict().items()}
+    there = ninja.preflight(model, (X.to("cuda"), Y.to("cuda")), F.cross_entropy)
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    assert all(torch.equal(value, bits[name]) for name, value in model.state_dict().items())
+    here = ninja.preflight(model.to("cpu"), (X, Y), F.cross_entropy)
+    assert [(f.kind, f.layer) for f in there.findings] == [(f.kind, f.layer) for f in here.findings]
+
+
 def test_also_if_the_forward_or_the_loss_fails() -> None:
     model = mlp(nn.BatchNorm1d(8), nn.Tanh())
     bits = {name: value.clone() for name, value in model.state_dict().items()}

@@ -18,10 +18,22 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.optim import SGD, Adam, RMSprop
 from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 import ninja
 from ninja.observe.health import following
-from tests.observe.trainings import MADE, Kind, Training, batch, made, mlp, seen, trained, usual
+from tests.observe.trainings import (
+    MADE,
+    Kind,
+    Training,
+    batch,
+    made,
+    mlp,
+    seen,
+    trained,
+    usual,
+    watched,
+)
 
 STEPS = 13
 
@@ -61,12 +73,13 @@ def assert_same(kind: Kind, every: int, steps: int = STEPS) -> None:
 
 
 def clean() -> bool:
-    """Whether nothing of ours is left anywhere."""
+    """Whether nothing of ours is left anywhere; a default device is a mode of the caller's."""
+    modes = [m for m in _get_current_function_mode_stack() if not isinstance(m, DeviceContext)]
     return not (
         hooks._global_forward_hooks
         or hooks._global_forward_pre_hooks
         or hooks._global_forward_hooks_always_called
-        or _get_current_function_mode_stack()
+        or modes
     )
 
 
@@ -81,6 +94,43 @@ def test_a_training_keeps_every_bit(kind: str, every: int) -> None:
 
 ACTIVATIONS = (nn.Tanh, nn.ReLU, nn.GELU, nn.Sigmoid, nn.SiLU)
 OPTIMIZERS = (SGD, Adam, RMSprop)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", MADE)
+def test_so_it_does_on_a_gpu(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else sums differ between two runs
+    torch.use_deterministic_algorithms(True)
+    torch.set_default_device("cuda")
+    try:
+        assert_same(kind, 3)
+    finally:
+        torch.set_default_device(None)
+        torch.use_deterministic_algorithms(False)
+
+
+DRAWS_NOTHING = ("plain", "adamw", "residual", "functional", "shared", "two_losses", "recurrent")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", DRAWS_NOTHING)
+def test_a_gpu_shows_the_numbers_of_here(kind: str) -> None:
+    """From the same first values."""
+    here, start = watched(kind, STEPS, 3), made(kind).model.state_dict()
+    torch.set_default_device("cuda")
+    try:
+        with seen(kind, 3) as (training, health):
+            training.model.load_state_dict(start)
+            trained(training, STEPS, health)
+    finally:
+        torch.set_default_device(None)
+    assert health.verdict() == here.verdict()
+    for row, other in zip(health.rows(), here.rows(), strict=True):
+        assert row.keys() == other.keys()
+        for of, same in zip(row.get("layers", ()), other.get("layers", ()), strict=True):
+            assert of["layer"] == same["layer"]
+            for name in ("grad_norm", "delta_rms", "act_std"):
+                assert of.get(name) == pytest.approx(same.get(name), rel=1e-3, abs=1e-6)
 
 
 @given(

@@ -30,10 +30,11 @@ class Training:
 
 
 def batch(step: int, *shape: int, classes: int = 3) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of a step."""
-    generator = torch.Generator().manual_seed(step)
-    x = torch.randn(shape, generator=generator)
-    return x, torch.randint(0, classes, shape[:1], generator=generator)
+    """Inputs and targets of a step, the same on every device."""
+    generator, here = torch.Generator().manual_seed(step), torch.get_default_device()
+    x = torch.randn(shape, generator=generator, device="cpu")
+    y = torch.randint(0, classes, shape[:1], generator=generator, device="cpu")
+    return x.to(here), y.to(here)
 
 
 def usual(
@@ -135,8 +136,8 @@ class Attention(nn.Module):
 
 
 def tokens(number: int) -> Tensor:
-    generator = torch.Generator().manual_seed(number)
-    return torch.randint(0, 11, (3, 5), generator=generator)
+    generator, here = torch.Generator().manual_seed(number), torch.get_default_device()
+    return torch.randint(0, 11, (3, 5), generator=generator, device="cpu").to(here)
 
 
 def attention() -> Training:
@@ -258,6 +259,34 @@ def recurrent() -> Training:
         return loss
 
     return Training(model, optimizer, step)
+
+
+class Halves(torch.autograd.Function):
+    """Two outputs, and no gradient for the one that is not used: as cuDNN's LSTM has them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        return 2 * x, 3 * x
+
+    @staticmethod
+    def backward(_: Any, first: Tensor | None, second: Tensor | None) -> Tensor | None:
+        assert second is None
+        return None if first is None else 2 * first
+
+
+class Split(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return Halves.apply(x)
+
+
+class First(nn.Module):
+    def forward(self, x: tuple[Tensor, Tensor]) -> Tensor:
+        return x[0]
+
+
+def undefined() -> Training:
+    return usual(mlp(Split(), First()), 5, 6)
 
 
 class Spectrum(nn.Module):
@@ -455,15 +484,17 @@ def sparse() -> Training:
 
 
 def mixed() -> Training:
-    """Autocast to bfloat16, and a scaler, enabled as on a GPU, whose first steps overflow."""
+    """Autocast to sixteen bits, and a scaler, whose first steps overflow."""
     model = mlp()
     optimizer = SGD(model.parameters(), lr=0.1)
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=4)
+    here = torch.get_default_device().type
+    dtype, scale = (torch.float16, 2.0**24) if here == "cuda" else (torch.bfloat16, 2.0**127)
+    scaler = torch.amp.GradScaler(here, init_scale=scale, growth_interval=4)
 
     def step(number: int) -> Tensor:
         x, y = batch(number, 5, 6)
         optimizer.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(here, dtype=dtype):
             loss = F.cross_entropy(model(x), y)
         scaler.scale(8 * loss).backward()
         scaler.unscale_(optimizer)
@@ -532,7 +563,7 @@ MADE: dict[str, Callable[[], Training]] = {
     of.__name__: of
     for of in (
         *(plain, momentum, adamw, norms, convolution, residual, attention, frozen_encoder),
-        *(functional, own_activation, shared, recurrent, odd, ladder, double, lazy),
+        *(functional, own_activation, shared, recurrent, undefined, odd, ladder, double, lazy),
         *(normed_weights, accumulated, two_losses, adversarial, closure, by_hand, sparse, mixed),
         *(parallel, reloaded, learning_rates, compiled, compiled_part),
     )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ninja.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig
-from ninja.sweep.size import MOST, bytes_of, cache_size, runs_in_a_stack
+from ninja.sweep.size import MOST, MOST_ON_A_GPU, bytes_of, cache_size, runs_in_a_stack
 
 BASE = RunConfig()
 DEEP = replace(BASE, batch_size=128, model=ModelConfig(n_hidden=256, n_layers=20))
@@ -17,6 +17,11 @@ def test_small_networks_fill_a_stack_and_large_ones_are_alone() -> None:
     assert runs_in_a_stack(BASE, CACHE) == MOST
     assert runs_in_a_stack(DEEP, CACHE) == 1
     assert 1 < runs_in_a_stack(BASE, 2 << 20) < MOST
+
+
+def test_a_gpu_takes_many_of_any() -> None:
+    for config in (BASE, DEEP):
+        assert runs_in_a_stack(replace(config, device="cuda"), CACHE) == MOST_ON_A_GPU
 
 
 def test_more_of_anything_takes_more_room() -> None:
