@@ -24,12 +24,12 @@ class Autograd:
             for name, saved in trace.saved.items():
                 watched[name] |= intermediates(saved)
         tensors = [tensor for named in watched.values() for tensor in named.values()]
-        ones = torch.ones_like(trace.loss)
+        with torch.enable_grad():
+            # a single number: for a gradient that it is given torch would load sympy, a second
+            root = trace.loss.sum() if trace.loss.dim() else trace.loss
         # the graph goes with the trace, and another engine may want it yet
         grads = iter(
-            torch.autograd.grad(
-                trace.loss, tensors, ones, retain_graph=True, materialize_grads=True
-            )
+            torch.autograd.grad(root, tensors, retain_graph=True, materialize_grads=True)
         )
         deltas: Deltas = {
             name: {key: next(grads) for key in named} for name, named in watched.items()

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ninja.probes.blocks import Values
 from ninja.probes.names import flat, names_of
-from ninja.theory import noise
 from ninja.types import Deltas, Params
 
 
@@ -31,6 +30,8 @@ def noise_terms(
     Raises:
         ValueError: fewer than two batches.
     """
+    from ninja.theory import noise  # and with it scipy, which takes a moment
+
     names, count = names_of(params), 0
     total: Tensor | None = None
     small: Tensor | None = None

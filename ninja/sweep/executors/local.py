@@ -20,8 +20,9 @@ from hydra.core.utils import env_override
 from ninja.sweep.executors.base import GRACE, PACKAGE, Attempts, Hear, Stack, Work
 from ninja.sweep.jobs import Message
 
-PRELOAD = ["__main__", "ninja.sweep.work", "pyarrow.parquet"]
-"""What every worker needs: torch comes with it. The main module would else be read by each."""
+PRELOAD = ["__main__", "ninja.sweep.work", "pyarrow.parquet", "pandas"]
+"""What every worker needs: torch comes with it. The main module would else be read by each, and
+pandas is loaded by pyarrow's first array."""
 
 
 def start_server(*more: str) -> None:
