@@ -28,9 +28,7 @@ class Autograd:
             # a single number: for a gradient that it is given torch would load sympy, a second
             root = trace.loss.sum() if trace.loss.dim() else trace.loss
         # the graph goes with the trace, and another engine may want it yet
-        grads = iter(
-            torch.autograd.grad(root, tensors, retain_graph=True, materialize_grads=True)
-        )
+        grads = iter(torch.autograd.grad(root, tensors, retain_graph=True, materialize_grads=True))
         deltas: Deltas = {
             name: {key: next(grads) for key in named} for name, named in watched.items()
         }
