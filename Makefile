@@ -6,7 +6,7 @@ SETUP := .venv/.setup
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify gradcheck mutants test test-full test-engines lint format bench sync clean
+.PHONY: help setup run verify gradcheck mutants reproduce test test-full test-engines lint format bench sync clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ gradcheck: setup ## Every rule against central differences and torch.autograd.gr
 
 mutants: setup ## Every known mistake, and which check catches it
 	$(BIN)/python -m ninja mutants
+
+reproduce: setup ## What is known of gradients, measured and held to it; STUDY=name, QUICK=1
+	$(BIN)/python -m experiments $(STUDY) $(if $(QUICK),--quick)
 
 test: lint ## Style, types, layers and the fast tests
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not engines'

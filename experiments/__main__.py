@@ -1,0 +1,54 @@
+"""``python -m experiments``: run studies, and hold what they measure to what is predicted."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from experiments import claims
+from experiments.reproduce import reproduce, show, write
+from ninja.errors import NinjaError
+
+
+def main() -> int:
+    """Run; 0 if every claim passes, 1 if one fails, 2 for what cannot be run."""
+    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    parser.add_argument("study", nargs="*", help="all of them, if none is named")
+    parser.add_argument("--quick", action="store_true", help="fewer seeds, wider tolerances")
+    parser.add_argument("--json", action="store_true", help="every claim with its values")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into it")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    try:
+        found = reproduce(
+            options.study or claims.names(), quick=options.quick, workers=options.workers
+        )
+        if options.write:
+            write(options.write, found)
+    except NinjaError as error:
+        print(f"ninja: {error}", file=sys.stderr)
+        return 2
+    judged = [one for of in found.values() for one in of]
+    if options.json:
+        plain = [
+            {
+                "study": study,
+                "claim": one.claim.name,
+                "predicted": one.claim.predicted,
+                "values": list(one.values),
+                "passed": one.passed,
+            }
+            for study, of in found.items()
+            for one in of
+        ]
+        print(json.dumps(plain, indent=1))
+    else:
+        show(found)
+        failed = sum(not one.passed for one in judged)
+        print(f"{len(judged)} claims, {failed} failed" if failed else f"{len(judged)} claims pass")
+    return int(any(not one.passed for one in judged))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Measurements that were made before, for as long as nothing that makes them has changed."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from ninja import data, durable
+
+ROOT = Path(__file__).parents[1]
+PLACE = Path("outputs") / "reproduce"
+SOURCES = ("ninja", "hydra_plugins", "conf", "experiments")
+
+
+@cache
+def _sources() -> bytes:
+    """Of all code and configs: a rule that was changed is measured again."""
+    digest = hashlib.sha256()
+    for folder in SOURCES:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".yaml") and path.name != "claims.yaml":
+                digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    digest.update(data.NAMES.read_bytes())
+    return digest.digest()
+
+
+def key(study: str, *, quick: bool) -> str:
+    """What determines the numbers of a study: code, data, versions, the machine's kind."""
+    versions = [f"{of} {metadata.version(of)}" for of in ("torch", "numpy", "scipy")]
+    told = [study, str(quick), platform.machine(), platform.python_version(), *versions]
+    return hashlib.sha256(_sources() + "\n".join(told).encode()).hexdigest()[:16]
+
+
+def read(study: str, *, quick: bool) -> tuple[dict[str, list[float]], float] | None:
+    """The measurements and the seconds that they took; none if there are none."""
+    path = _path(study, quick=quick)
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text())
+    return found["measured"], found["seconds"]
+
+
+def write(
+    study: str, measured: Mapping[str, Sequence[float]], seconds: float, *, quick: bool
+) -> None:
+    """Keep them."""
+    path = _path(study, quick=quick)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    durable.write(path, json.dumps({"measured": measured, "seconds": seconds}).encode())
+
+
+def _path(study: str, *, quick: bool) -> Path:
+    return PLACE / f"{study}-{key(study, quick=quick)}.json"

@@ -1,0 +1,174 @@
+"""What a study claims: a quantity, who predicts it, and how near a measurement must come."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ninja.errors import NinjaError, nearest
+from ninja.mutants import Mutant
+
+FOLDER = Path(__file__).parent
+FILE = "claims.yaml"
+KEYS = ("quantity", "source", "how", "predicted", "tolerance", "quick")
+NEEDED = ("quantity", "source", "how", "predicted", "tolerance")
+
+
+class ClaimError(NinjaError):
+    """A study that is not there, or a file of claims that says something else than claims."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far from what is predicted a measurement may lie.
+
+    Attributes:
+        size: of the distance, or of its ratio to what is predicted.
+        relative: it is a ratio.
+    """
+
+    size: float
+    relative: bool
+
+    def __str__(self) -> str:
+        return f"{100 * self.size:g} %" if self.relative else f"{self.size:g}"
+
+    def distance(self, predicted: float) -> float:
+        """The largest that passes."""
+        return self.size * abs(predicted) if self.relative else self.size
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number that a study must find.
+
+    Attributes:
+        name: the key of its measurement.
+        quantity: what it is, in words.
+        source: who says so: paper and section, or the identity.
+        how: it is computed from what the probes record.
+        predicted: by the source.
+        tolerance: of a whole measurement.
+        quick: of one with fewer seeds; the same, if nothing is said.
+    """
+
+    name: str
+    quantity: str
+    source: str
+    how: str
+    predicted: float
+    tolerance: Tolerance
+    quick: Tolerance
+
+    def within(self, *, quick: bool) -> Tolerance:
+        """The tolerance of such a measurement."""
+        return self.quick if quick else self.tolerance
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, and the claims that answer it.
+
+    Attributes:
+        name: its folder.
+        question: in a sentence.
+        claims: by name.
+        broken_by: a mistake in the product's own code that must make a claim fail.
+    """
+
+    name: str
+    question: str
+    claims: Mapping[str, Claim]
+    broken_by: Mutant
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim beside its measurement.
+
+    Attributes:
+        claim: what was predicted.
+        values: one a seed, or a single one.
+        quick: fewer seeds than a whole measurement has.
+    """
+
+    claim: Claim
+    values: Sequence[float]
+    quick: bool
+
+    @property
+    def mean(self) -> float:
+        """Of the seeds."""
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """Between seeds; not a number, of a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+    @property
+    def passed(self) -> bool:
+        """Near enough; what is not finite never is."""
+        allowed = self.claim.within(quick=self.quick).distance(self.claim.predicted)
+        return abs(self.mean - self.claim.predicted) <= allowed
+
+
+def names() -> list[str]:
+    """Of all studies."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{FILE}"))
+
+
+def read(name: str) -> Study:
+    """The claims of a study.
+
+    Raises:
+        ClaimError: there is no such study, or its file is not as it should be.
+    """
+    if name not in names():
+        raise ClaimError(nearest("study", name, names()))
+    path = FOLDER / name / FILE
+    try:
+        plain = yaml.safe_load(path.read_text())
+        claims = {key: _claim(key, given) for key, given in plain["claims"].items()}
+        broken = Mutant(**plain["broken_by"])
+        return Study(name, plain["question"], claims, broken)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        said = " ".join(str(error).split())
+        raise ClaimError(f"{str(path)!r}: {type(error).__name__}: {said}") from None
+
+
+def judge(study: Study, measured: Mapping[str, Sequence[float]], *, quick: bool) -> list[Judged]:
+    """Every claim beside its measurement.
+
+    Raises:
+        ClaimError: something was measured that nobody claims, or the other way round.
+    """
+    if apart := measured.keys() ^ study.claims.keys():
+        raise ClaimError(
+            f"{study.name}: only claimed, or only measured: {', '.join(sorted(apart))}"
+        )
+    return [Judged(claim, measured[name], quick) for name, claim in study.claims.items()]
+
+
+def _claim(name: str, given: Mapping[str, Any]) -> Claim:
+    if unknown := given.keys() - set(KEYS):
+        raise ValueError(f"{name}: {', '.join(sorted(unknown))} is no key of a claim")
+    if missing := set(NEEDED) - given.keys():
+        raise ValueError(f"{name}: {', '.join(sorted(missing))} is missing")
+    tolerance = _tolerance(name, given["tolerance"])
+    quick = _tolerance(name, given["quick"]) if "quick" in given else tolerance
+    quantity, source, how = (str(given[key]) for key in ("quantity", "source", "how"))
+    return Claim(name, quantity, source, how, float(given["predicted"]), tolerance, quick)
+
+
+def _tolerance(name: str, given: Any) -> Tolerance:
+    """A number, or a text that ends in "%"."""
+    text = str(given).strip()
+    size = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= size < math.inf:
+        raise ValueError(f"{name}: {given!r} is no tolerance, give 0.006 or 1.5 %")
+    return Tolerance(size, text.endswith("%"))

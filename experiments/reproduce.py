@@ -1,0 +1,101 @@
+"""Run studies side by side, each in a process of its own, and show what they found."""
+
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from importlib import import_module, metadata
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments import cache, claims
+from experiments.claims import Judged
+from ninja import streams
+from ninja.errors import NinjaError
+
+BEGIN, END = "<!-- made by make reproduce -->", "<!-- end -->"
+
+
+def measured(study: str, *, quick: bool) -> tuple[dict[str, list[float]], float]:
+    """The numbers of a study and the seconds that they took, from the cache if they are there."""
+    found = cache.read(study, quick=quick)
+    if found is not None:
+        return found
+    import torch
+
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    made = import_module(f"experiments.{study}.measure").measure(quick=quick)
+    plain = {name: [float(value) for value in values] for name, values in made.items()}
+    seconds = time.perf_counter() - began
+    cache.write(study, plain, seconds, quick=quick)
+    return plain, seconds
+
+
+def reproduce(names: Sequence[str], *, quick: bool, workers: int) -> dict[str, list[Judged]]:
+    """All claims of these studies, side by side in processes of their own, and told as they end."""
+    studies = [claims.read(name) for name in names]
+    found: dict[str, list[Judged]] = {}
+    # a fork would copy threads of torch's that do not live on in it
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(measured, study.name, quick=quick) for study in studies]
+        for study, future in zip(studies, futures, strict=True):
+            numbers, seconds = future.result()
+            found[study.name] = claims.judge(study, numbers, quick=quick)
+            failed = sum(not one.passed for one in found[study.name])
+            said = f"{failed} of {len(study.claims)} claims fail" if failed else "passed"
+            print(f"{study.name}: {said} ({seconds:.1f} s)", file=sys.stderr, flush=True)
+    return found
+
+
+def cells(study: str, one: Judged) -> list[str]:
+    """A row of the table."""
+    spread = f" ± {one.deviation:.2g}" if len(one.values) > 1 else ""
+    return [
+        study,
+        one.claim.quantity,
+        one.claim.source,
+        f"{one.claim.predicted:.6g}",
+        f"{one.mean:.6g}{spread}",
+        str(one.claim.within(quick=one.quick)),
+        "pass" if one.passed else "FAIL",
+    ]
+
+
+COLUMNS = ("study", "claim", "source", "predicted", "measured ± sd", "tolerance", "")
+
+
+def write(path: Path, found: dict[str, list[Judged]]) -> None:
+    """Put the table into a Markdown file, between its two marks.
+
+    Raises:
+        NinjaError: the marks are not there.
+    """
+    text = path.read_text()
+    before, mark, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise NinjaError(f"{str(path)!r}: has no {BEGIN!r} … {END!r} to write between")
+    versions = ", ".join(f"{of} {metadata.version(of)}" for of in ("torch", "numpy", "scipy"))
+    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {versions}.", ""]
+    lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    for study, judged in found.items():
+        for one in judged:
+            row = (cell.replace("|", "\\|") for cell in cells(study, one))
+            lines.append("| " + " | ".join(row) + " |")
+    path.write_text(before + mark + "\n" + "\n".join(lines) + "\n" + end + after)
+
+
+def show(found: dict[str, list[Judged]]) -> None:
+    """Print the table."""
+    console = Console(highlight=False, width=streams.width())
+    table = Table(*COLUMNS, box=None, header_style="")
+    for study, judged in found.items():
+        for one in judged:
+            style = "" if one.passed else "red"
+            table.add_row(*cells(study, one), style=style)
+    console.print(table)

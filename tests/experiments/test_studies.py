@@ -1,0 +1,45 @@
+"""Every study: its claims hold, are those of the theory, and fail if the product is wrong."""
+
+from importlib import import_module
+
+import pytest
+
+from experiments import claims
+from experiments.claims import FOLDER, judge, names, read
+from ninja.mutants import planted
+
+SOME = ("critical_line",)
+"""Measured in the fast tests; all others in the slow ones, and by `make reproduce`."""
+
+STUDIES = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in names()]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_passes_and_fails_when_the_product_is_wrong(name: str) -> None:
+    study, module = read(name), import_module(f"experiments.{name}.measure")
+    judged = judge(study, module.measure(quick=True), quick=True)
+    assert [one.claim.name for one in judged if not one.passed] == []
+    with planted(study.broken_by):
+        broken = judge(study, module.measure(quick=True), quick=True)
+    assert [one.claim.name for one in broken if not one.passed]
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_numbers_claimed_are_those_of_the_theory(name: str) -> None:
+    """To the digits that the file gives."""
+    predict = getattr(import_module(f"experiments.{name}.measure"), "predict", None)
+    if predict is None:
+        pytest.skip("no theory predicts this study's numbers: they were published, or are exact")
+    study, predicted = read(name), predict()
+    assert predicted.keys() <= study.claims.keys()
+    for key, value in predicted.items():
+        assert study.claims[key].predicted == pytest.approx(value, rel=2e-3, abs=1e-4), key
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_study_is_told(name: str) -> None:
+    text = (FOLDER / name / "README.md").read_text()
+    for part in ("**Question.**", "**Method.**", "**Answer.**"):
+        assert part in text
+    assert read(name).question.endswith("?")
+    assert claims.FILE in (FOLDER / "README.md").read_text()
