@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import claims
@@ -11,7 +12,7 @@ from experiments.reproduce import reproduce, show, write
 from ninja.errors import NinjaError
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Run; 0 if every claim passes, 1 if one fails, 2 for what cannot be run."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("study", nargs="*", help="all of them, if none is named")
@@ -19,7 +20,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="every claim with its values")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into it")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     try:
         found = reproduce(
             options.study or claims.names(), quick=options.quick, workers=options.workers

@@ -27,6 +27,11 @@ def _sources() -> bytes:
     return digest.digest()
 
 
+def sources() -> str:
+    """Of all code and configs, in a few digits."""
+    return _sources().hex()[:12]
+
+
 def key(study: str, *, quick: bool) -> str:
     """What determines the numbers of a study: code, data, versions, the machine's kind."""
     versions = [f"{of} {metadata.version(of)}" for of in ("torch", "numpy", "scipy")]

@@ -1,0 +1,111 @@
+"""Specification of `python -m experiments`: caching, the table, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from experiments import __main__ as command
+from experiments import cache, claims, reproduce
+from experiments.claims import read
+from ninja.errors import NinjaError
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "experiments", *arguments]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        line, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A measurement of the critical line that is kept, below the working directory."""
+    monkeypatch.chdir(tmp_path)
+    study = read("critical_line")
+    exact = {name: [of.predicted, of.predicted] for name, of in study.claims.items()}
+    cache.write("critical_line", exact, 1.0, quick=True)
+    return next((tmp_path / cache.PLACE).iterdir())
+
+
+def test_what_was_measured_is_not_measured_again(kept: Path) -> None:
+    done = run("critical_line", "--quick", "--json", cwd=kept.parents[2])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert all(one["passed"] for one in found)
+    assert {one["claim"] for one in found} == set(read("critical_line").claims)
+
+
+def test_a_claim_that_fails_is_told(kept: Path) -> None:
+    plain = json.loads(kept.read_text())
+    plain["measured"]["level"] = [0.5]
+    kept.write_text(json.dumps(plain))
+    done = run("critical_line", "--quick", cwd=kept.parents[2])
+    assert done.returncode == 1
+    assert "FAIL" in done.stdout
+    assert "14 claims, 1 failed" in done.stdout
+    assert "1 of 14 claims fail" in done.stderr
+
+
+def test_an_unknown_study_in_one_line(tmp_path: Path) -> None:
+    done = run("criticalline", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ninja: study: unknown name 'criticalline'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_key_is_of_code_data_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {cache.key("a", quick=True), cache.key("a", quick=False), cache.key("b", quick=True)}
+    assert len(keys) == 3
+    monkeypatch.setattr(cache, "_sources", lambda: b"other code")
+    assert cache.key("a", quick=True) not in keys
+    monkeypatch.undo()
+    monkeypatch.setattr(cache, "metadata", SimpleNamespace(version=lambda _: "0"))
+    assert cache.key("a", quick=True) not in keys
+
+
+def test_the_sources_are_those_of_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in cache.SOURCES:
+        (tmp_path / name).mkdir()
+    rule = tmp_path / "ninja" / "rule.py"
+    rule.write_text("y = x")
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+    found = []
+    for text in ("y = x", "y = x + 1"):
+        rule.write_text(text)
+        cache._sources.cache_clear()
+        found.append(cache.sources())
+    cache._sources.cache_clear()
+    assert found[0] != found[1]
+
+
+def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{reproduce.BEGIN}\nold\n{reproduce.END}\nafter\n")
+    study = read("critical_line")
+    exact = {name: [of.predicted] for name, of in study.claims.items()}
+    judged = {study.name: claims.judge(study, exact, quick=False)}
+    reproduce.write(page, judged)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert text.count("| critical_line |") == len(study.claims)
+    assert "torch" in text
+    page.write_text("no marks")
+    with pytest.raises(NinjaError, match="to write between"):
+        reproduce.write(page, judged)
+
+
+def test_the_command_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    assert "--quick" in capsys.readouterr().out
