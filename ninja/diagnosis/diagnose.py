@@ -47,7 +47,7 @@ def diagnose(rows: Iterable[Row] | History, about: About | None = None) -> list[
         *flow(history),
         *updates(history, about),
         *overconfident(history, about),
-        *mismatch(about),
+        *mismatch(history, about),
     ]
     by_kind = {kind: [one for one in seen if one.kind == kind] for kind in KINDS}
     found = [_merged(same) for same in by_kind.values() if same]

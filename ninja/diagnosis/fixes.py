@@ -8,7 +8,7 @@ import numpy as np
 
 from ninja.diagnosis.finding import About, Finding, Kind
 from ninja.diagnosis.history import History
-from ninja.diagnosis.updates import power
+from ninja.diagnosis.updates import LEFT_OUT, power
 
 GOOD_UPDATE = -2.3
 """Where a learning rate is sent whose updates are too large or too small: log10(std(Δw)/std(w)) of
@@ -37,7 +37,7 @@ LINES: dict[Kind, str] = {
     "exploding": f"{ALL}  # or a norm after each layer",
     "vanishing": f"{ALL}  # or a norm after each layer",
     "linear": "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)  # or a norm after it",
-    "overconfident": "with torch.no_grad(): output.weight.mul_(0.1)  # before the first step",
+    "overconfident": "{layer}.weight.data.mul_({scale:.2g})  # before the first step",
     "mismatch": "torch.optim.swa_utils.update_bn(loader, model)  # or a larger momentum",
 }
 """Where it is a matter of PyTorch. The learning rate's are made of what was measured."""
@@ -52,18 +52,43 @@ def fix(finding: Finding, history: History, about: About) -> str:
         about: its config decides which of the two forms it takes.
     """
     if finding.kind in ("diverged", "unstable", "stalled"):
+        if finding.evidence[0].name == LEFT_OUT:
+            return (
+                f"optimizer.add_param_group({{'params': "
+                f"model.get_submodule({finding.layer!r}).parameters()}})"
+            )
         factor = _factor(finding, history)
         if about.config is None:
-            return f"for group in optimizer.param_groups: group['lr'] *= {factor:.2g}"
+            return _rate(factor)
         optimizer = about.config["optimizer"]
         lr = optimizer["lr"] * factor
         if finding.kind == "diverged":  # its updates may say nothing any more
             lr = min(lr, USUAL[optimizer["name"]])
         return f"optimizer.lr={lr:.2g}"
     if about.config is None:
-        layer = f"model.get_submodule({finding.layer!r})" if finding.layer else "layer"
-        return LINES[finding.kind].format(layer=layer)
+        return _line(finding, history)
     return _override(finding, history, about.config)
+
+
+def _line(finding: Finding, history: History) -> str:
+    """Of PyTorch, which runs where ``model`` and ``optimizer`` are."""
+    kind, layer = finding.kind, finding.layer
+    if kind == "dead" and _killed(finding, history):
+        return _rate(_smaller(history))
+    if kind == "overconfident" and history.matrices:
+        layer = history.matrices[-1].rpartition(".")[0]
+    at = f"model.get_submodule({layer!r})" if layer else "model"
+    biased = f"{layer}.bias" in history.parameters
+    if kind == "dead" and not biased:
+        return f"torch.nn.init.kaiming_normal_({at}.weight)  # and a smaller learning rate"
+    value = finding.evidence[0].value
+    scale = min(SCALE, 1 / value) if kind == "overconfident" and value else SCALE
+    zeros = f"torch.nn.init.zeros_({at}.bias); " if kind == "saturated" and biased else ""
+    return zeros + LINES[kind].format(layer=at, scale=scale)
+
+
+def _rate(factor: float) -> str:
+    return f"for group in optimizer.param_groups: group['lr'] *= {factor:.2g}"
 
 
 def _override(finding: Finding, history: History, config: Mapping[str, Any]) -> str:
@@ -78,7 +103,7 @@ def _override(finding: Finding, history: History, config: Mapping[str, Any]) -> 
         gain = _branch(config) if branches else (activation if nominal else 1)
         return f"init.scheme=kaiming init.gain={gain}"
     if kind == "overconfident":
-        return f"init.output_scale={SCALE:g}"
+        return f"init.output_scale={min(SCALE, config['init']['output_scale'] / 10):g}"
     if kind == "mismatch":
         return "norm.calibrate=true"
     if kind == "dead" and _killed(finding, history):

@@ -7,7 +7,7 @@ import numpy as np
 from ninja.diagnosis.evidence import gaps, number
 from ninja.diagnosis.finding import About, Finding
 from ninja.diagnosis.history import History
-from ninja.diagnosis.ranges import CONFIDENCE, GAP, MISMATCH
+from ninja.diagnosis.ranges import CONFIDENCE, GAP, MISMATCH, YOUNG
 
 
 def wrong_gradient(history: History) -> list[Finding]:
@@ -30,7 +30,11 @@ def overconfident(history: History, about: About) -> list[Finding]:
     if about.classes is None or about.classes < 2 or not len(losses):
         return []
     nothing, first = math.log(about.classes), float(losses[0])
-    if history.scalars["step"][0] != 0 or not CONFIDENCE.finding(first / nothing):
+    if history.scalars["step"][0] != 0:
+        return []
+    if not math.isfinite(first) and not np.isfinite(history.outputs[:1]).all():
+        return []  # of weights or inputs that are not finite themselves: it has diverged
+    if not CONFIDENCE.finding(first / nothing):
         return []
     item = number("first loss over ln C", "start", first / nothing, "", 0, CONFIDENCE)
     reason = (
@@ -40,8 +44,13 @@ def overconfident(history: History, about: About) -> list[Finding]:
     return [Finding("overconfident", "sick", "", 0, (item,), reason, "")]
 
 
-def mismatch(about: About) -> list[Finding]:
-    """The training loss by running statistics against that by each batch's own."""
+def mismatch(history: History, about: About) -> list[Finding]:
+    """The training loss by running statistics against that by each batch's own.
+
+    In a young run the running statistics have not run yet.
+    """
+    if history.last is not None and history.last < YOUNG:
+        return []
     value = about.losses.get("train", math.nan) - about.losses.get("by_batch", math.nan)
     if math.isnan(value) or not MISMATCH.finding(value):
         return []

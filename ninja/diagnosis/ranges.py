@@ -56,5 +56,7 @@ LEARNT = 0.13
 """Part of the first loss that is gone: whoever has learnt so much is not stalled."""
 FAST = Range(-math.inf, -0.95, above="unstable")
 """Update ratio of the matrix that moves most."""
+YOUNG = 50
+"""Steps in which updates are large in proportion, and running statistics have not run yet."""
 LOST = Range(-math.inf, 0.4, above="unstable")
 """Share of the units of a layer that training has shut, beyond those shut at first."""

@@ -8,7 +8,13 @@ from ninja.diagnosis.episodes import Marks, episode
 from ninja.diagnosis.evidence import GATED, number
 from ninja.diagnosis.finding import Finding, Kind
 from ninja.diagnosis.history import MATRICES, History, Numbers
-from ninja.diagnosis.ranges import DEAD, GATE, LINEAR, LOST, TWINS, Range
+from ninja.diagnosis.ranges import DEAD, GATE, LINEAR, LOST, RISE, TWINS, Range
+
+STEADY = 0.05
+"""log10 of a norm's change over a step, of weights that are far larger than their updates."""
+
+SMALL_RATE = 0.01
+"""A learning rate at which no optimizer's first update is as large as weights usually are."""
 
 REASONS: dict[Kind, str] = {
     "symmetric": "{share:.0%} of the units compute what another one computes: whatever happens to "
@@ -53,14 +59,19 @@ def _constant(history: History) -> Finding | None:
     """Weights that are all zero, or all the same, before the first update.
 
     After it, weights that had no spread have just the update's: the ratio of both is 1. So it is
-    when an update is far larger than the weights were, but then their norm is that of the update.
+    when an update is far larger than the weights were, but then their norm is that of the update,
+    and the next one changes it once more or the loss leaps, unless the rate is too small for that.
     """
     if not len(history.steps) or history.steps[0] != 0:
         return None
     lr = history.at_looks("lr")[0]
     ratio, norm, grad = (history.moves[name][0] for name in MATRICES)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         same = (np.abs(ratio) < 1e-3) & (norm > 2 * lr * grad)
+        if len(history.steps) > 1 and not lr < SMALL_RATE:
+            same &= np.abs(np.log10(history.moves["weight_norm"][1] / norm)) < STEADY
+            losses = history.at_looks("loss")
+            same &= losses[1] <= RISE.high * losses[0]
     layers = {unit.weights: unit for unit in history.units}
     for at, matrix in enumerate(history.matrices):
         node = matrix.rpartition(".")[0]

@@ -4,14 +4,17 @@ import math
 
 import numpy as np
 
-from ninja.diagnosis.episodes import LOOKS, TAIL, episode
+from ninja.diagnosis.episodes import LOOKS, TAIL, Marks, episode
 from ninja.diagnosis.evidence import number
 from ninja.diagnosis.finding import About, Finding
 from ninja.diagnosis.history import History, Numbers
-from ninja.diagnosis.ranges import FAST, LEARNT, NON_FINITE, RISE, SLOW
+from ninja.diagnosis.ranges import FAST, LEARNT, NON_FINITE, RISE, SLOW, YOUNG
 
-YOUNG = 50
-"""Steps in which updates are large in proportion."""
+LEFT_OUT = "update of a matrix that never moves"
+"""The evidence of a layer that was forgotten."""
+
+LEAP = 2.0
+"""Times what the loss was, for a single look to say that it rises."""
 
 
 def updates(history: History, about: About) -> list[Finding]:
@@ -22,11 +25,14 @@ def updates(history: History, about: About) -> list[Finding]:
     found = [_diverged(history, about), _rise(history, about)]
     if len(history.matrices) and len(history.steps):
         lr = history.at_looks("lr")
-        ratios = np.where((lr < lr.max())[:, None], np.nan, history.moves["update_ratio"])
+        left = _left_out(history)
+        ratios = np.where((lr < lr.max())[:, None] | left, np.nan, history.moves["update_ratio"])
         middle, most = np.full((2, len(ratios)), np.nan)
         seen = ~np.isnan(ratios).all(-1)
         middle[seen], most[seen] = np.nanmedian(ratios[seen], -1), np.nanmax(ratios[seen], -1)
-        found += [_fast(history, most), _slow(history, middle)]
+        if seen.any() and most[seen].max() < SLOW.low:  # no rise is theirs, who change nothing
+            found = found[:1]
+        found += [_fast(history, most), _slow(history, middle) or _still(history, left)]
     return [finding for finding in found if finding is not None]
 
 
@@ -49,20 +55,23 @@ def _diverged(history: History, about: About) -> Finding | None:
 
 
 def _rise(history: History, about: About) -> Finding | None:
-    """Training makes the loss larger than it was."""
-    losses, steps = history.scalars["loss"], history.scalars["step"]
-    later = np.flatnonzero(np.isfinite(losses[1:])) + 1
-    if not len(later) or steps[0] != 0:
+    """Training makes the loss larger than it was, and not a single batch alone."""
+    finite = np.isfinite(history.scalars["loss"])
+    losses, steps = history.scalars["loss"][finite], history.scalars["step"][finite]
+    if not len(losses) or steps[0] != 0:
         return None
     nothing = math.log(about.classes) if about.classes and about.classes > 1 else 0.0
     before = max(float(losses[0]), nothing)
-    above = later[losses[later] > RISE.high * before] if before > 0 else later[:0]
-    if not len(above):
+    if not before > 0:
         return None
-    worst = float(losses[later].max())
-    step = int(steps[above[0]])
+    lasting = episode(losses > RISE.high * before, losses, steps)
+    alone = np.flatnonzero(losses > LEAP * before)  # no batch is so much harder than others
+    firsts = [*([lasting.first] if lasting else []), *alone[:1].tolist()]
+    if not firsts:
+        return None
+    worst, step = float(losses.max()), int(steps[min(firsts)])
     item = number("rise of the loss", "run", worst / before, "", step, RISE)
-    reason = f"the loss rises from {losses[0]:.2f} to {worst:.2f}: the steps are too large"
+    reason = f"the loss rises from {losses[0]:.4g} to {worst:.4g}: the steps are too large"
     return Finding("unstable", "sick", "", step, (item,), reason, "")
 
 
@@ -94,5 +103,27 @@ def _slow(history: History, middle: Numbers) -> Finding | None:
         return None
     value, step = float(np.median(middle[seen])), int(history.steps[seen[0]])
     item = number("update of the median matrix", "run", value, "", step, SLOW)
-    reason = f"one update changes the weights by {power(value):.1g} of their spread"
+    reason = "the updates change no weight at all"
+    if math.isfinite(value):
+        reason = f"one update changes the weights by {power(value):.1g} of their spread"
     return Finding("stalled", "sick", "", step, (item,), reason, "")
+
+
+def _left_out(history: History) -> Marks:
+    """(matrices,) that have gradients and never move, though others do: in no optimizer."""
+    ratios, grads = history.moves["update_ratio"], history.moves["grad_norm"]
+    with np.errstate(invalid="ignore"):
+        never = np.isneginf(ratios).all(0) & (grads > 0).all(0)
+    return np.logical_and(never, np.isfinite(ratios).any())
+
+
+def _still(history: History, left: Marks) -> Finding | None:
+    """Somebody was forgotten."""
+    if not left.any() or len(history.steps) < LOOKS:
+        return None
+    names = [name for name, out in zip(history.matrices, left, strict=True) if out]
+    item = number(LEFT_OUT, "run", -math.inf, names[0], int(history.steps[0]), SLOW)
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    reason = f"{names[0]}{more} never moves, though it has a gradient: no optimizer holds it"
+    layer = names[0].rpartition(".")[0]
+    return Finding("stalled", "sick", layer, int(history.steps[0]), (item,), reason, "")

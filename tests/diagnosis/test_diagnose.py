@@ -167,6 +167,82 @@ def test_zero_weights_are_symmetric_though_their_units_are_dead() -> None:
     assert sick(run(zero)).kind == "symmetric"
 
 
+def of_losses(*losses: float, update: float = -2.5) -> list[Row]:
+    """One look for each loss."""
+    looked = enumerate(losses)
+    return [row(10 * i, layers(update=update), loss=loss) for i, loss in looked]
+
+
+def test_a_hard_batch_is_no_rise_of_the_loss() -> None:
+    """One look above the bound is a batch; three are a rise, and so is one of twice as much."""
+    assert not diagnose(of_losses(2.3, 4.5, 2.0, 4.4, 2.1, 2.0, 1.9), PLAIN)
+    assert sick(of_losses(2.3, 2.2, 4.5, 4.6, 4.7)).kind == "unstable"
+    assert sick(of_losses(2.3, 2.2, 8.0, 2.1, 2.2)).kind == "unstable"
+
+
+def test_no_rise_is_theirs_who_change_nothing() -> None:
+    (found,) = diagnose(of_losses(2.3, 8.0, 9.0, 8.5, 9.0, update=-math.inf), PLAIN)
+    assert found.kind == "stalled"
+    assert "change no weight at all" in found.reason
+
+
+def test_a_large_first_update_makes_no_weights_alike() -> None:
+    """Its spread is all that there is, as if there had been none: but the loss leaps, too."""
+    first, *rest = of_losses(2.3, 90.0, 80.0, 70.0, 90.0)
+    for layer in first["layers"]:
+        if "update_ratio" in layer:
+            layer |= {"update_ratio": 0.0, "weight_norm": 90.0}
+    for one in rest:
+        one["layers"] = layers(update=-0.5)
+        for layer in one["layers"]:
+            layer |= {"weight_norm": 90.0} if "update_ratio" in layer else {}
+    assert sick([first, *rest]).kind == "unstable"
+    for one in rest:
+        one["loss"] = 2.3
+    assert sick([first, *rest]).kind == "symmetric"
+
+
+def test_layers_that_no_optimizer_holds_are_named() -> None:
+    rows = of_losses(2.3, 2.2, 2.1, 2.0)
+    for one in rows:
+        for layer in one["layers"]:
+            if layer["node"] == "02.linear" and layer["tensor"] == "W":
+                layer["update_ratio"] = -math.inf
+    found = sick(rows)
+    assert (found.kind, found.layer) == ("stalled", "02.linear")
+    assert "no optimizer holds it" in found.reason
+    assert "add_param_group" in found.fix
+    assert "get_submodule('02.linear')" in found.fix
+
+
+def test_a_young_run_has_no_mismatch() -> None:
+    apart = replace(PLAIN, losses={"train": 3.0, "by_batch": 2.0})
+    assert not diagnose([row(step, layers()) for step in range(5)], apart)
+    assert sick(run(layers()), apart).kind == "mismatch"
+
+
+def test_weights_that_are_not_finite_are_not_confident() -> None:
+    lost = layers(act_mean=math.nan, act_std=math.nan)
+    (found,) = [f for f in diagnose(run(lost, loss=math.nan), PLAIN) if f.severity == "sick"]
+    assert found.kind == "diverged"
+    sound = layers(act_mean=0.0, act_std=0.5)
+    finite = [row(0, sound, loss=math.inf), *run(sound)[1:]]
+    assert "overconfident" in {f.kind for f in diagnose(finite, PLAIN)}
+
+
+def test_fixes_of_pytorch_name_what_is_there() -> None:
+    dead = sick(run(layers(rule="relu", dead=0.9)), About(27))
+    assert "kaiming_normal_" in dead.fix  # it has no bias that could be set to zero
+    confident = sick(run(layers(), loss=33.0), About(27))
+    assert "get_submodule('02.linear').weight" in confident.fix
+
+
+def test_the_output_scale_is_made_smaller_than_it_is() -> None:
+    config = asdict(RunConfig(init=InitConfig(output_scale=0.1)))
+    found = sick(run(layers(), loss=33.0), replace(PLAIN, config=config))
+    assert found.fix == "init.output_scale=0.01"
+
+
 def test_a_resumed_or_partial_record_says_nothing_of_the_first_loss() -> None:
     assert diagnose([row(500, layers(), loss=27.0)], ABOUT) == []
 
