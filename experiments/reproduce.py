@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from experiments import cache, claims
 from experiments.claims import Judged
@@ -97,5 +98,5 @@ def show(found: dict[str, list[Judged]]) -> None:
     for study, judged in found.items():
         for one in judged:
             style = "" if one.passed else "red"
-            table.add_row(*cells(study, one), style=style)
+            table.add_row(*map(Text, cells(study, one)), style=style)  # E[x²] is no markup
     console.print(table)
