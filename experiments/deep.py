@@ -19,7 +19,7 @@ from ninja.net import Net, Node, draw
 from ninja.probes.layers import Layers
 from ninja.probes.snapshot import Snapshot
 from ninja.rules import Linear, Rule, activations
-from ninja.types import Batch, Deltas, Tensors, Trace
+from ninja.types import Batch, Deltas, Params, Tensors, Trace
 
 Values = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -125,7 +125,12 @@ def passed(deep: Deep, x: Tensor, seed: int, direction: Tensor | None = None) ->
     params = draw(net, generators, x.dtype)
     if direction is None:
         direction = torch.randn(x.shape, generator=generators.run, dtype=x.dtype)
-    trace = net.forward(params, Batch(x, direction))
+    return pulled(net, params, Batch(x, direction))
+
+
+def pulled(net: Net, params: Params, batch: Batch) -> Passed:
+    """One forward and backward of any network and parameters, and what the probe sees of it."""
+    trace = net.forward(params, batch)
     deltas = engine("manual_fused")(net, trace, "all").deltas
     snapshot = Snapshot(net, trace, deltas, params, deltas, 0.0, trace.loss.dim())
     plan = Layers(snapshot)
@@ -138,6 +143,17 @@ def normal(rows: int, width: int, seed: int, variance: float = 1.0) -> Tensor:
     """(rows, width) inputs, N(0, variance), of a generator of their own."""
     generator = Generator().manual_seed(seed + (1 << 31))
     return torch.randn(rows, width, generator=generator) * math.sqrt(variance)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """The nearest matrix that is so in float64: one that was drawn in float32 is so to 1e-7.
+
+    Two of Newton's steps square that distance twice.
+    """
+    matrix = matrix.double()
+    for _ in range(2):
+        matrix = 1.5 * matrix - 0.5 * matrix @ matrix.mT @ matrix
+    return matrix
 
 
 def growth(squares: Values, first: int, last: int) -> float:
