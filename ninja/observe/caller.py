@@ -4,6 +4,7 @@ from threading import get_ident
 
 import torch
 from torch._C._functorch import peek_interpreter_stack
+from torch.compiler import is_dynamo_compiling
 
 
 class Caller:
@@ -27,7 +28,7 @@ class Caller:
 
         A device has a thread of its own for backward passes, in which a checkpoint calls again.
         """
-        if torch.compiler.is_dynamo_compiling():
+        if is_dynamo_compiling():
             self.compiled = True  # only written: what is read here becomes a guard
             return True
         if get_ident() != self._thread and torch._C._current_graph_task_id() < 0:

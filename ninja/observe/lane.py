@@ -68,7 +68,7 @@ class Lane:
     ) -> None:
         """Of a look that `fits`."""
         self._plan, self._model, self._groups = plan, model, gathered.groups
-        self._caller = caller
+        self._is_other = caller.is_other
         self._places = [call.place.module for call in calls if call.place is not None]
         self._known, self._most = frozenset(map(id, self._places)), len(self._places)
         self._shapes = [call.shape for call in calls]
@@ -122,7 +122,7 @@ class Lane:
         known = id(module) in self._known
         if not (known or module is self._model) or not torch.is_grad_enabled():
             return
-        if self._caller.is_other():
+        if self._is_other():
             return
         if known:
             if self._broken or type(output) is not Tensor or len(self._outputs) >= self._most:
@@ -192,8 +192,8 @@ class Lane:
         ):
             return False
         deltas = [outputs[index].grad for index in self._deltas]
-        found = [d for d in deltas if d is not None and not are_many(d)]
-        if len(found) < len(deltas):
+        found = [delta for delta in deltas if delta is not None]
+        if len(found) < len(deltas) or are_many(*found):
             return False
         for at, axis in enumerate(self._axes):
             if axis != -1:

@@ -21,9 +21,9 @@ def tensors(output: Any) -> Iterator[Tensor]:
             yield from tensors(one)
 
 
-def are_many(grad: Tensor) -> bool:
-    """Whether it is a gradient of many outputs at once, of a Jacobian: it must not outlive that."""
-    return is_legacy_batchedtensor(grad) or is_functorch_wrapped_tensor(grad)
+def are_many(*grads: Tensor) -> bool:
+    """Whether one is of many outputs at once, of a Jacobian: it must not outlive that."""
+    return any(map(is_legacy_batchedtensor, grads)) or any(map(is_functorch_wrapped_tensor, grads))
 
 
 def is_plain(y: Tensor) -> bool:
