@@ -27,6 +27,7 @@ def watch(
     Looked at are steps 0, 1, 2, 5, 10, 20, 50 and every so many; ``health.findings()`` says what is
     wrong, ``health.save(folder)`` keeps the record. Parameters are always seen, and so are the
     outputs of modules and of activations that are functions, but for what ``health.unseen()`` says.
+    Calls are those of the thread that enters it.
 
     Args:
         model: that is trained; in `DataParallel` or `DistributedDataParallel`, or compiled, too.

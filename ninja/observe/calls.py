@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from ninja.observe.closely import Closely, Spread
 from ninja.observe.modules import Place
 from ninja.observe.nodes import Node
+from ninja.observe.outputs import are_many
 from ninja.observe.sums import SMALL, Sums, joined, sums
 
 
@@ -39,7 +41,18 @@ class Call:
 
     __slots__ = (
         *("node", "place", "axis", "shape", "dtype", "device", "version", "leaf", "at"),
-        *("source", "value", "wanted", "delta", "read", "close", "spreads", "_look", "_of"),
+        *(
+            "source",
+            "value",
+            "wanted",
+            "delta",
+            "read",
+            "close",
+            "spreads",
+            "_look",
+            "_of",
+            "_handle",
+        ),
     )
 
     def __init__(self, look: "Look", node: Node, y: Tensor, axis: int) -> None:
@@ -58,8 +71,9 @@ class Call:
         self.value: Tensor | Sums | None = None
         if self.wanted or y.numel() <= SMALL:
             self.value = self._kept(y.detach(), node)
+        self._handle: RemovableHandle | None = None
         if y.requires_grad:
-            y.register_hook(self.take)
+            self._handle = y.register_hook(self.take)
 
     def is_of(self, y: Tensor) -> bool:
         """Whether this very tensor is the output."""
@@ -69,13 +83,20 @@ class Call:
         """Whether the output and the delta are kept, and nothing has written over the former."""
         return isinstance(self.output(), Tensor) and not isinstance(self.delta, Sums)
 
+    def release(self) -> None:
+        """Listen no more: a parameter that a module has returned outlives the step."""
+        if self._handle is not None:
+            self._handle.remove()
+
     def take(self, grad: Tensor | None) -> None:
         """A hook: the delta has come. If it comes again, from another loss, they add up.
 
         It is none for an output that the loss does not use, beside others of one function that
-        it does: cuDNN's LSTM returns three.
+        it does: cuDNN's LSTM returns three. Many at once are those of a Jacobian, and no delta.
         """
         if grad is None or torch.is_grad_enabled():  # a graph of the gradient: a penalty's
+            return
+        if are_many(grad):
             return
         self._look.came()
         if self.delta is None:
@@ -144,6 +165,11 @@ class Look:
             return
         self.backwards.add(task)
         at_end(self._ended)
+
+    def release(self) -> None:
+        """No more deltas are waited for."""
+        for call in self.calls:
+            call.release()
 
     def of(self, y: Tensor) -> Call | None:
         """The call whose output this is, if one is known."""

@@ -100,7 +100,7 @@ def loss(given: Any) -> Tensor | float:
             )
         if given.is_complex():
             raise TypeError("loss: a complex number, give a real one")
-        return given.detach()
+        return given.detach().clone()  # whose it is, it may be written over
     if isinstance(given, bool) or not isinstance(given, (int, float, np.number)):
         raise TypeError(f"loss: {said(given)}, give the loss as a tensor or a float")
     return float(given)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +16,7 @@ from ninja import diagnosis
 from ninja.config import ProbeConfig
 from ninja.diagnosis import About, Evidence, Finding
 from ninja.observe import checks
+from ninja.observe.caller import Caller
 from ninja.observe.calls import Look
 from ninja.observe.classes import classes_of
 from ninja.observe.closely import Closely
@@ -54,21 +56,24 @@ class Health:
         self._cadence = ProbeConfig(every=self.every, close_every=close, gap_every=0, val_every=0)
         self._blind = list(compiled(model))
         self._modules, self._nodes = Modules(unwrapped(model)), Nodes()
-        self._hooks = Hooks(self._modules, self._nodes)
+        self._caller = Caller()
+        self._hooks = Hooks(self._modules, self._nodes, self._caller)
         self._updates = Updates(self._modules, optimizers)
-        self._measure = Measure(self._modules, self._nodes)
+        self._measure = Measure(self._modules, self._nodes, self._caller)
         self._story = Story(self._modules, self._nodes)
         self._lane: Lane | None = None
         self._look: Look | None = None
         self._trigger: RemovableHandle | None = None
         self._due = 0
         self._began = self._ended = 0.0
+        self._saved: set[Path] = set()
 
     def __enter__(self) -> "Health":
         """Begin to look."""
         if self._began:
             raise RuntimeError("watch: it was entered before, make a new one for another training")
         self._began = time.perf_counter()
+        self._caller.enter()
         self._updates.start()
         self._arm()
         return self
@@ -82,7 +87,7 @@ class Health:
         """Take every hook away. What was seen stays."""
         self._disarm()
         self._updates.stop()
-        self._ended = time.perf_counter()
+        self._ended = self._ended or time.perf_counter()
 
     def step(self, loss: Tensor | float) -> None:
         """A training step was made: call it after ``optimizer.step()``.
@@ -94,8 +99,7 @@ class Health:
             TypeError, ValueError: the loss is no single number, or no gradient was ever computed.
             RuntimeError: the watch is over, or has not begun.
         """
-        if not self._updates.listening:
-            raise RuntimeError("health.step: call it inside `with ninja.watch(...) as health:`")
+        self._check()
         story = self._story
         if story.steps == self._due:
             value = checks.loss(loss)
@@ -107,6 +111,19 @@ class Health:
         else:
             story.steps += 1
         if story.steps == self._due:
+            self._arm()
+
+    def skip(self) -> None:
+        """A training step was made of which no loss is known: the next is looked at in its place.
+
+        Raises:
+            RuntimeError: the watch is over, or has not begun.
+        """
+        self._check()
+        if self._story.steps == self._due:
+            self._due += 1
+        self._story.steps += 1
+        if self._story.steps == self._due:
             self._arm()
 
     def findings(self) -> list[Finding]:
@@ -125,14 +142,31 @@ class Health:
     def unseen(self) -> list[str]:
         """What could not be seen, and why, in words."""
         found: list[str] = []
+        if not self._story.looked:
+            found.append("all steps: health.step(loss) was never called")
         if self._blind:
-            names = ", ".join(self._blind[:3]) + (", …" if len(self._blind) > 3 else "")
-            found.append(f"module outputs: {names} is compiled; parameters are seen")
+            found.append(f"module outputs: {some(self._blind)} is compiled; parameters are seen")
+        elif self._caller.compiled:
+            found.append("module outputs: compiled code calls modules; parameters are seen")
         elif self._story.looked and not self._nodes.order:
             found.append("module outputs: no module was called as such; parameters are seen")
+        elif through := self._modules.through_time():
+            found.append(f"inside {some(through)}: what happens through time")
         if self._hooks.missed:
             found.append(f"activations that are functions: {self._hooks.missed}")
+        if self._updates.graded:
+            found += self._untrained()
         return found
+
+    def _untrained(self) -> Iterator[str]:
+        """What was meant to train, and did not in any look."""
+        if bare := self._updates.bare():
+            yield f"{some(bare)}: no gradient came"
+        if self._updates.is_early():
+            yield (
+                "updates: no optimizer.step() came between loss.backward() and health.step(loss), "
+                "call health.step after it"
+            )
 
     def report(self) -> None:
         """Print the layers at the last look, the verdict and the findings."""
@@ -157,7 +191,7 @@ class Health:
             TypeError, ValueError: it is no folder, or holds another run.
             OSError: it cannot be written.
         """
-        from ninja.observe.save import save
+        from ninja.observe.save import free, save
 
         place = checks.folder(folder)
         self._flush()
@@ -166,8 +200,14 @@ class Health:
             "classes": self.classes or 0,
             "seconds": self._seconds(),
         }
+        free(place, own=place.resolve() in self._saved)
+        self._saved.add(place.resolve())
         save(place, self._story.lines(), about, self.findings(), self._evidence())
         return place
+
+    def _check(self) -> None:
+        if not self._updates.listening:
+            raise RuntimeError("health.step: call it inside `with ninja.watch(...) as health:`")
 
     def _evidence(self) -> list[Evidence]:
         return diagnosis.gather(diagnosis.read(self.rows()))
@@ -187,6 +227,8 @@ class Health:
         """The next step is due."""
         cadence = self._cadence
         close = self._due in cadence.early or self._due % cadence.close_every == 0
+        if self._caller.compiled:
+            self._leave_lane()
         if self._lane is not None and not close:
             self._updates.arm(self._lane.rooms)
             self._lane.arm()
@@ -196,7 +238,7 @@ class Health:
         self._updates.read()
         self._look = Look(Closely() if close else None, self._note)
         self._updates.arm(close=close)
-        if not self._blind:
+        if not self._blind and not self._caller.compiled:
             self._hooks.arm(self._look)
             return
         trained = [p for p in self._modules.model.parameters() if p.requires_grad]
@@ -229,9 +271,7 @@ class Health:
         if self._look is None:
             assert self._lane is not None
             if not self._lane.finish(seen):
-                self._flush()
-                self._disarm()
-                self._lane = None
+                self._leave_lane()
                 return False
         else:
             self._first(self._look, loss)
@@ -256,9 +296,19 @@ class Health:
         if self.classes is None and isinstance(loss, Tensor):
             self.classes = classes_of(loss)
 
+    def _leave_lane(self) -> None:
+        self._flush()
+        self._disarm()
+        self._lane = None
+
     def _flush(self) -> None:
         if self._lane is not None:
             self._lane.flush()
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def following(cadence: ProbeConfig, step: int) -> int:

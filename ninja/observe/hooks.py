@@ -17,6 +17,7 @@ from torch.nn.modules.module import (
 from torch.utils.hooks import RemovableHandle
 
 from ninja.observe import kinds
+from ninja.observe.caller import Caller
 from ninja.observe.calls import Call, Look
 from ninja.observe.functions import Functions
 from ninja.observe.modules import Modules, Place
@@ -42,8 +43,9 @@ class Hooks:
         called: the model itself was, and returned a tensor.
     """
 
-    def __init__(self, modules: Modules, nodes: Nodes) -> None:
+    def __init__(self, modules: Modules, nodes: Nodes, caller: Caller | None = None) -> None:
         self._modules, self._nodes = modules, nodes
+        self._caller = caller or Caller()
         self._look: Look | None = None
         self._handles: list[RemovableHandle] = []
         self._stack: list[Place] = []
@@ -72,11 +74,13 @@ class Hooks:
         self._handles.clear()
         self._leave()
         self._reads.clear()
+        if self._look is not None:
+            self._look.release()
         self._look = None
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """A module is about to be called."""
-        place = None if torch.compiler.is_compiling() else self._modules.places.get(id(module))
+        place = None if self._caller.is_foreign() else self._modules.places.get(id(module))
         look = self._look
         if place is None or look is None:
             return
@@ -97,7 +101,7 @@ class Hooks:
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """A module has returned, or failed: then there is no output."""
-        place = None if torch.compiler.is_compiling() else self._modules.places.get(id(module))
+        place = None if self._caller.is_foreign() else self._modules.places.get(id(module))
         look = self._look
         if place is None or look is None:
             return
@@ -181,7 +185,7 @@ class Hooks:
         if self._modules.has_fast_path():
             self.missed = "an attention layer is frozen in evaluation mode: its fast path must stay"
             return
-        self._mode = Functions(self._function)
+        self._mode = Functions(self._function, self._caller)
         self._mode.__enter__()
 
     def _leave(self) -> None:

@@ -7,6 +7,7 @@ place, with care.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
 from ninja.observe.arrays import Array, Reduced, array, sums
+from ninja.observe.caller import Caller
 from ninja.observe.calls import Call, Look, at_end
 from ninja.observe.gather import Gathered
+from ninja.observe.outputs import are_many
 from ninja.observe.seen import Seen
 from ninja.probes.columns import Columns
 
@@ -56,10 +59,16 @@ class Lane:
     """
 
     def __init__(
-        self, gathered: Gathered, calls: Sequence[Call], plan: Columns, model: nn.Module
+        self,
+        gathered: Gathered,
+        calls: Sequence[Call],
+        plan: Columns,
+        model: nn.Module,
+        caller: Caller,
     ) -> None:
         """Of a look that `fits`."""
         self._plan, self._model, self._groups = plan, model, gathered.groups
+        self._is_other = caller.is_other
         self._places = [call.place.module for call in calls if call.place is not None]
         self._known, self._most = frozenset(map(id, self._places)), len(self._places)
         self._shapes = [call.shape for call in calls]
@@ -80,6 +89,7 @@ class Lane:
         self._copies, laid = self._laid([calls[at].shape for at in (*self._deltas, *self._values)])
         self._reduced = Reduced(plan, list(params.values()), laid, [to for to, _ in self._moved])
         self._handle: RemovableHandle | None = None
+        self._came_by: list[RemovableHandle] = []
         self._called: list[nn.Module] = []
         self._outputs: list[Tensor] = []
         self._broken = False
@@ -96,43 +106,57 @@ class Lane:
 
     def arm(self) -> None:
         """Listen, until `disarm`; what was listed before is let go of."""
-        self._give_up()
+        self._let_go()
         self._broken = False
         if self._handle is None:
             self._handle = register_module_forward_hook(self._list)
 
     def disarm(self) -> None:
         """Listen no more."""
-        self._give_up()
+        self._let_go()
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
 
     def _list(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if id(module) in self._known and torch.is_grad_enabled():
-            if torch.compiler.is_compiling():
-                return
+        known = id(module) in self._known
+        if not (known or module is self._model) or not torch.is_grad_enabled():
+            return
+        if self._is_other():
+            return
+        if known:
             if self._broken or type(output) is not Tensor or len(self._outputs) >= self._most:
                 self._give_up()
                 return
             if output.requires_grad:
                 output.retain_grad()
+            elif output.is_inference():  # it has no version
+                self._give_up()
+                return
             self._called.append(module)
             self._outputs.append(output)
         if module is self._model and type(output) is Tensor and output.requires_grad:
-            output.register_hook(self._came)
+            self._came_by.append(output.register_hook(self._came))
 
-    def _came(self, _: Tensor) -> None:
+    def _came(self, grad: Tensor) -> None:
         """A hook: a backward pass has begun."""
         if torch.is_grad_enabled():  # with a graph of its own, that of a penalty
+            self._give_up()
+        elif are_many(grad):  # of many at once, and so is what torch keeps
+            at_end(partial(_forget, list(self._outputs)))
             self._give_up()
         else:
             at_end(self._note)
 
     def _note(self) -> None:
         for group in self._groups:
-            if not group.stepped:
-                group.note()
+            group.came()
+
+    def _let_go(self) -> None:
+        for handle in self._came_by:
+            handle.remove()
+        self._came_by.clear()
+        self._give_up()
 
     def _give_up(self) -> None:
         self._broken = True
@@ -169,7 +193,7 @@ class Lane:
             return False
         deltas = [outputs[index].grad for index in self._deltas]
         found = [delta for delta in deltas if delta is not None]
-        if len(found) < len(deltas):
+        if len(found) < len(deltas) or are_many(*found):
             return False
         for at, axis in enumerate(self._axes):
             if axis != -1:
@@ -187,3 +211,9 @@ class Lane:
             columns = self._plan.columns(found, np.ones(1), None)
             for (seen, _), values in zip(waiting, columns.T, strict=True):
                 seen.take(self._plan.cells, values)
+
+
+def _forget(outputs: Sequence[Tensor]) -> None:
+    """Let no gradient of many at once be added to by the next pass."""
+    for y in outputs:
+        y.grad = None

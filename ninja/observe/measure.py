@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import torch
 
+from ninja.observe.caller import Caller
 from ninja.observe.calls import Look
 from ninja.observe.closely import reported
 from ninja.observe.gather import Gathered, Part, size
@@ -24,8 +25,9 @@ PLANS = 64
 class Measure:
     """Reduces looks."""
 
-    def __init__(self, modules: Modules, nodes: Nodes) -> None:
+    def __init__(self, modules: Modules, nodes: Nodes, caller: Caller | None = None) -> None:
         self._modules, self._nodes = modules, nodes
+        self._caller = caller or Caller()
         self._plans: dict[Hashable, Columns] = {}
         self._last: Hashable = None
 
@@ -57,7 +59,7 @@ class Measure:
             return None
         again, self._last = key == self._last, key
         if again and fits(gathered, look):
-            return Lane(gathered, look.calls, plan, self._modules.model)
+            return Lane(gathered, look.calls, plan, self._modules.model, self._caller)
         return None
 
 

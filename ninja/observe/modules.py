@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import UninitializedParameter
@@ -12,6 +13,9 @@ from ninja.observe import kinds
 
 FAST = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
 """Modules that leave their fast path where torch's functions are overridden."""
+
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+"""Modules whose states are not those of modules."""
 
 ROOT = "model"
 """The name of the model itself, whose qualified name is empty."""
@@ -83,7 +87,7 @@ class Owned:
     def is_real(self) -> bool:
         """Whether it has numbers: real ones, dense ones, here, and not only to come."""
         p = self.tensor
-        plain = type(p) in (nn.Parameter, Tensor)
+        plain = type(p) in (nn.Parameter, Tensor) and p.layout == torch.strided
         return plain and p.is_floating_point() and not p.is_meta and p.numel() > 0
 
     def is_matrix(self) -> bool:
@@ -137,6 +141,10 @@ class Modules:
         self.inplace = any(place.inplace for place in places)
         self.lazy = any(isinstance(of.tensor, UninitializedParameter) for of in self.owned)
         self._fast = [place.module for place in places if isinstance(place.module, FAST)]
+
+    def through_time(self) -> list[str]:
+        """The recurrent modules of torch: each is one function, or one step of it."""
+        return [of.name for of in self.places.values() if isinstance(of.module, RECURRENT)]
 
     def has_fast_path(self) -> bool:
         """Whether an attention layer may take its fast path although autograd records."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
+from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
 
 
 def tensors(output: Any) -> Iterator[Tensor]:
@@ -21,10 +21,16 @@ def tensors(output: Any) -> Iterator[Tensor]:
             yield from tensors(one)
 
 
+def are_many(*grads: Tensor) -> bool:
+    """Whether one is of many outputs at once, of a Jacobian: it must not outlive that."""
+    return any(map(is_legacy_batchedtensor, grads)) or any(map(is_functorch_wrapped_tensor, grads))
+
+
 def is_plain(y: Tensor) -> bool:
     """Whether it holds real numbers, as a dense array of one or more dimensions.
 
-    Not one that a transformation of `torch.func` has wrapped: it must not outlive that.
+    Not one that a transformation of `torch.func` has wrapped: it must not outlive that. Nor one of
+    inference mode: it has neither a delta nor a version.
     """
     return (
         type(y) in (Tensor, nn.Parameter)
@@ -34,5 +40,6 @@ def is_plain(y: Tensor) -> bool:
         and y.numel() > 0
         and not y.is_meta
         and not y.is_nested
+        and not y.is_inference()
         and not is_functorch_wrapped_tensor(y)
     )

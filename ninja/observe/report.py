@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ninja.observe.before import Preflight
 
 
+LINES = 4
+"""That a table wants at least, of however few layers."""
+
+
 def report(
     console: Console,
     rows: Sequence[Mapping[str, Any]],
@@ -37,7 +41,7 @@ def report(
         last = looks[-1]
         console.print(f"step {last['step']:,}: loss {last['loss']:.4f}", soft_wrap=True)
         shown = parts(last["layers"])
-        table = layers_table(shown, console.width, len(shown) + 2)
+        table = layers_table(shown, console.width, max(len(shown) + 2, LINES))
         if table is not None:
             console.print(table)
     console.print(f"verdict: {verdict}", soft_wrap=True)

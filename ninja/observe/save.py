@@ -7,12 +7,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ninja import diagnosis, records, result
+from ninja import diagnosis, folders, records, result
 from ninja.diagnosis import Evidence, Finding
 from ninja.result import Result
 
 Lines = Iterable[tuple[dict[str, Any], Sequence[records.Place]]]
 """Rows whose layers are bare numbers, and where these belong."""
+
+
+def free(folder: Path, *, own: bool) -> None:
+    """Refuse to write over the run of somebody else.
+
+    Args:
+        folder: to save in.
+        own: this watch has begun to save there before, and may not have come to its end.
+
+    Raises:
+        ValueError: another run lies there.
+    """
+    there = result.read(folder)
+    if there is not None and there.status != "watched":
+        raise ValueError(f"folder: {str(folder)!r} holds the run {there.run_id}, give another one")
+    if there is None and not own and folders.is_run(folder):
+        raise ValueError(f"folder: {str(folder)!r} holds an unfinished run, give another one")
 
 
 def save(
@@ -32,12 +49,8 @@ def save(
         evidence: of the rows.
 
     Raises:
-        ValueError: another run lies there.
         OSError: it cannot be written.
     """
-    there = result.read(folder)
-    if there is not None and there.status != "watched":
-        raise ValueError(f"folder: {str(folder)!r} holds the run {there.run_id}, give another one")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / result.RESULT).unlink(missing_ok=True)
     with records.Record(folder) as record:

@@ -36,6 +36,8 @@ class Group:
         matrices: those of them whose update is measured.
         rate: the largest learning rate.
         stepped: the optimizer was called.
+        backed: a backward pass has ended before that.
+        late: the first one has ended after it: a step behind is looked at.
         graded: the members that had a gradient, at the end of the last backward pass.
         grads: these gradients, reduced.
         dense: none of them was sparse.
@@ -50,6 +52,8 @@ class Group:
     matrices: list[Owned]
     rate: float = math.nan
     stepped: bool = False
+    backed: bool = False
+    late: bool = False
     graded: list[Owned] = field(default_factory=list)
     grads: list[Sums] = field(default_factory=list)
     dense: bool = True
@@ -61,9 +65,18 @@ class Group:
     def clear(self, room: Room | None, *, close: bool) -> None:
         """Before the next due step."""
         self.rate, self.stepped = math.nan, False
+        self.backed = self.late = False
         self.graded, self.grads, self.before = [], [], None
         self.spreads = [] if close else None
         self.room, self.squares = room, None
+
+    def came(self) -> None:
+        """A backward pass has ended: take the gradients, unless the parameters have moved."""
+        if self.stepped:
+            self.late = not self.backed
+        else:
+            self.backed = True
+            self.note()
 
     def note(self) -> None:
         """Take the gradients as they are now."""
@@ -116,6 +129,8 @@ class Updates:
         listening: between `start` and `stop`.
         groups: one an optimizer, and one of the parameters that have none.
         scale: of the losses, by the gradient scaler whose step was seen; 1 without.
+        graded: the names of all parameters that ever had a gradient.
+        updated: an optimizer was ever called between a backward pass and the end of a step.
     """
 
     def __init__(self, modules: Modules, optimizers: Sequence[Optimizer]) -> None:
@@ -125,6 +140,8 @@ class Updates:
         self.listening = False
         self.groups: list[Group] = []
         self.scale = 1.0
+        self.graded: set[tuple[str, str]] = set()
+        self.updated = False
 
     def start(self) -> None:
         """Listen, until `stop`."""
@@ -146,6 +163,11 @@ class Updates:
 
         The parameters may have moved if an optimizer was called, or if some have none.
         """
+        for group in self.groups:
+            if group.optimizer is None and not group.noted:  # neither an output has told, nor it
+                group.note()
+        self.graded |= {one.name for group in self.groups for one in group.graded}
+        self.updated |= any(group.stepped and not group.late for group in self.groups)
         rates = [group.rate for group in self.groups if group.stepped]
         stepped = any(group.stepped or group.optimizer is None for group in self.groups)
         return Seen(step, max(rates, default=math.nan), self.scale, stepped)
@@ -170,6 +192,16 @@ class Updates:
             matrices = [one for one in own if one.is_matrix()]
             self.groups.append(Group(optimizers[at], own, matrices))
 
+    def bare(self) -> list[str]:
+        """The modules whose parameters train, and never had a gradient."""
+        trained = {one.place.name for group in self.groups for one in group.members}
+        bare = trained - {name for name, _ in self.graded}
+        return [name for name in self._modules.owners if name in bare]
+
+    def is_early(self) -> bool:
+        """Whether there are optimizers, and steps have always ended before they were called."""
+        return bool(self._optimizers) and not self.updated
+
     def arm(self, rooms: Sequence[Room] = (), *, close: bool = False, moves: bool = True) -> None:
         """A due step begins.
 
@@ -191,14 +223,13 @@ class Updates:
     def note(self) -> None:
         """A backward pass has ended: take the gradients of those that have not moved yet."""
         for group in self.groups if self._armed else ():
-            if not group.stepped:
-                group.note()
+            group.came()
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         for group in self.groups if self._armed else ():
             if group.optimizer is not optimizer or group.stepped:
                 continue
-            group.rate = max(float(of.get("lr", math.nan)) for of in optimizer.param_groups)
+            group.rate = _rate(optimizer)
             if group.before is None:
                 group.copy()
             if not group.noted:  # no output has told that a backward pass had ended
@@ -209,6 +240,12 @@ class Updates:
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         for group in self.groups if self._armed else ():
             group.stepped = group.stepped or group.optimizer is optimizer
+
+
+def _rate(optimizer: Optimizer) -> float:
+    """The largest learning rate; not a number where the optimizer finds its own."""
+    given = [of.get("lr") for of in optimizer.param_groups]
+    return max((float(rate) for rate in given if rate is not None), default=math.nan)
 
 
 def _dense(grad: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """PyTorch Lightning's own loop, watched: every step of the optimizer, and not a bit changed."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,3 +119,60 @@ def test_an_exception_leaves_no_hook(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="mine"):
         trainer.fit(module, loader())
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def manual(trains: bool) -> type[Classifier]:
+    """A module that optimises by itself and returns nothing."""
+
+    class Manual(Classifier):
+        def __init__(self) -> None:
+            super().__init__()
+            self.automatic_optimization = False
+
+        def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> None:  # type: ignore
+            optimizer = self.optimizers()
+            optimizer.zero_grad()
+            loss = super().training_step(batch, number)
+            self.manual_backward(loss) if trains else loss.backward()
+            optimizer.step()
+
+    return Manual
+
+
+class Skipping(Classifier):
+    """Leaves every third batch out."""
+
+    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor | None:
+        return None if number % 3 == 2 else super().training_step(batch, number)
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps", "warned"),
+    [
+        (manual(trains=True), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 0),
+        (manual(trains=False), [], 1),
+        (Skipping, [0, 1, 3, 4, 6, 7, 9], 1),
+    ],
+)
+def test_steps_that_return_no_loss(
+    tmp_path: Path, kind: type[Classifier], steps: list[int], warned: int
+) -> None:
+    callback = HealthCallback(every=1, report=False)
+    trainer = pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[callback],
+    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        trainer.fit(kind(), loader())
+    assert sum("HealthCallback" in str(of.message) for of in told) == warned
+    assert callback.health is not None
+    rows = callback.health.rows()
+    assert [row["step"] for row in rows] == steps
+    assert all(0.3 < row["loss"] < 1.5 for row in rows)

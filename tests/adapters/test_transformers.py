@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.modules import module as hooks
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 from ninja import records
@@ -71,3 +72,50 @@ def test_it_keeps_and_says_what_is_wrong(
     assert "stalled" in {finding.kind for finding in callback.findings()}
     assert "stalled" in capsys.readouterr().out
     assert records.has_tables(tmp_path / "run")
+
+
+class Failing(torch.nn.Module):
+    """Runs out of memory at its third call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out, self.calls = torch.nn.Linear(4, 3), 0
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.calls += 1
+        if self.calls == 3:
+            raise RuntimeError("out of memory")
+        return {"loss": torch.nn.functional.cross_entropy(self.out(x), labels)}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_exception_leaves_hooks_until_it_is_closed_or_trains_again(
+    tmp_path: Path, again: bool
+) -> None:
+    model, callback = Failing(), HealthCallback(every=1, report=False)
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        max_steps=8,
+        per_device_train_batch_size=4,
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    data = [{"x": torch.ones(4), "labels": torch.tensor(i % 3)} for i in range(32)]
+    trainer = Trainer(model, arguments, train_dataset=data, callbacks=[callback])
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trainer.train()
+    assert callback.health is not None
+    assert [row["step"] for row in callback.health.rows()] == [0, 1]
+    first = trainer.optimizer.optimizer
+    if again:
+        trainer.train()
+    else:
+        callback.close()
+        callback.close()
+    assert not first._optimizer_step_pre_hooks
+    assert not model._forward_hooks
+    assert not hooks._global_forward_hooks
+    assert [row["step"] for row in callback.health.rows()] == list(range(8 if again else 2))

@@ -14,7 +14,7 @@ import ninja
 from ninja.diagnosis import read
 from ninja.theory import log_norm
 from tests.observe.test_health import clean, draws
-from tests.observe.trainings import MADE, batch, made, mlp, tokens
+from tests.observe.trainings import MADE, Prompted, batch, made, mlp, tokens
 
 
 def deep(gain: float, depth: int = 20, width: int = 300, activation: type[nn.Module] = nn.Tanh):
@@ -47,7 +47,8 @@ BATCHES: dict[str, tuple[Any, Callable[..., Tensor]]] = {
     "residual": (batch(0, 4, 3, 7), F.cross_entropy),
     "double": ((batch(0, 5, 6)[0].double(), batch(0, 5, 6)[1]), F.cross_entropy),
 }
-NOT = ("lazy", "frozen_encoder", "adversarial")  # no shapes yet; dictionaries of modules
+# no shapes yet; dictionaries of modules; what torch compares with nothing
+NOT = ("lazy", "frozen_encoder", "adversarial", "graph")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MADE if kind not in NOT])
@@ -110,6 +111,12 @@ def test_a_model_in_evaluation_mode_is_looked_at_in_training() -> None:
     assert torch.equal(model[1].running_mean, before)
     norm = next(of for of in found.rows[0]["layers"] if of["node"] == "1" and of["tensor"] == "y")
     assert norm["act_std"] == pytest.approx(1.0, abs=0.05)  # by the batch's own statistics
+
+
+def test_no_hook_stays_on_a_parameter_that_a_module_returns() -> None:
+    model = Prompted()
+    ninja.preflight(model, batch(0, 5, 6), F.cross_entropy)
+    assert not any(p._backward_hooks for p in model.parameters())
 
 
 # --- what is seen --------------------------------------------------------------------------------

@@ -116,6 +116,25 @@ def test_features_come_last(axis: int) -> None:
     assert laid.shape[-1] == y.shape[axis]
 
 
+def test_nothing_is_waited_for_after_the_look() -> None:
+    x, y = made(3, 4)
+    look = Look(None, lambda: None)
+    calls = [look.called(Node("n", "linear"), of, -1) for of in (x, y)]
+    look.release()
+    y.sum().backward()
+    assert [call.delta for call in calls] == [None, None]
+    assert not x._backward_hooks
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, SMALL)])
+def test_the_gradients_of_many_outputs_at_once_are_no_deltas(shape: tuple[int, ...]) -> None:
+    x, y = made(*shape)
+    call, ended = noted(y)
+    torch.autograd.grad(y, x, torch.ones(2, *shape), retain_graph=True, is_grads_batched=True)
+    assert call.delta is None
+    assert ended.count == 0
+
+
 def test_a_tensor_is_known_by_itself_and_not_by_its_place_in_memory() -> None:
     look = Look(None, lambda: None)
     _, y = made(3, 4)

@@ -3,6 +3,7 @@
 import gc
 import math
 import random
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,7 +41,10 @@ STEPS = 13
 
 def state(training: Training) -> dict[str, Tensor]:
     """All bits of a model, and of its optimizers."""
-    found = {f"model.{name}": value.clone() for name, value in training.model.state_dict().items()}
+    found = {
+        f"model.{name}": value.to_dense().clone()
+        for name, value in training.model.state_dict().items()
+    }
     given = training.optimizer
     for at, optimizer in enumerate(given if isinstance(given, list) else [given] if given else []):
         for index, of in optimizer.state_dict()["state"].items():
@@ -69,6 +73,7 @@ def assert_same(kind: Kind, every: int, steps: int = STEPS) -> None:
     for name, value in bits.items():
         assert torch.equal(own[name], value) or value.isnan().any(), name
     assert clean()
+    assert not any(p._backward_hooks for p in watched.model.parameters())
     assert health.rows()
 
 
@@ -183,6 +188,86 @@ def test_a_compiled_function_beside_the_model() -> None:
         return Training(model, optimizer, step)
 
     assert_same(kind, 3)
+
+
+@pytest.mark.filterwarnings("ignore")  # its compiler warns of itself
+@pytest.mark.parametrize("every", [1, 10])
+@pytest.mark.parametrize("where", ["around", "inside", "beside"])
+def test_compiled_code_that_calls_modules(where: str, every: int) -> None:
+    """It is compiled once more at most, and must not fall back to what it was compiled from."""
+
+    def kind() -> Training:
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        model, other = mlp(), mlp().requires_grad_(requires_grad=False)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        teacher = torch.compile(other, backend="eager") if where == "beside" else other
+
+        def of(x: Tensor, y: Tensor) -> Tensor:
+            return nn.functional.cross_entropy(model(x), y)
+
+        loss_of = torch.compile(of, backend="eager") if where == "around" else of
+        if where == "inside":
+            model.forward = torch.compile(model.forward, backend="eager")
+
+        def step(number: int) -> Tensor:
+            x, y = batch(number, 5, 6)
+            optimizer.zero_grad()
+            loss = loss_of(x, y) + teacher(x).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return Training(model, optimizer, step)
+
+    assert_same(kind, every, steps=40)
+    assert torch._dynamo.utils.counters["frames"]["total"] <= 2
+    with seen(kind, every) as (training, health):
+        trained(training, 3, health)
+    assert health.unseen() == [
+        "module outputs: compiled code calls modules; parameters are seen",
+    ]
+    assert all(any("update_ratio" in of for of in row["layers"]) for row in health.rows())
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "functional", "convolution"])
+def test_another_thread_that_calls_the_model(kind: str, grad: bool) -> None:
+    """A server of a demonstration, an actor: its calls are none of the training."""
+    training = made(kind)
+    expected = trained(training, STEPS)
+    shape = (4, 2, 8, 8) if kind == "convolution" else (5, 6)
+    failed: list[BaseException] = []
+
+    def calls(model: nn.Module) -> None:
+        try:
+            with torch.set_grad_enabled(grad):
+                model(torch.ones(shape))
+        except BaseException as error:
+            failed.append(error)
+
+    def kind_with_calls() -> Training:
+        own = made(kind)
+        body = next(of for of in own.model.modules() if isinstance(of, (nn.Linear, nn.Conv2d)))
+
+        def meanwhile(*_: object) -> None:  # in the middle of a forward
+            if threading.current_thread() is threading.main_thread():
+                other = threading.Thread(target=calls, args=(own.model.eval(),))
+                other.start()
+                other.join()
+                own.model.train()
+
+        body.register_forward_hook(meanwhile)
+        return own
+
+    with seen(kind_with_calls) as (training, health):
+        assert trained(training, STEPS, health) == expected
+    assert failed == []
+    assert clean()
+    with seen(kind) as (training, alone):
+        trained(training, STEPS, alone)
+    for row, other in zip(health.rows(), alone.rows(), strict=True):
+        assert [dict(of) for of in row["layers"]] == [dict(of) for of in other["layers"]]
 
 
 @contextmanager
@@ -311,7 +396,9 @@ def test_no_steps_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert health.findings() == []
     assert health.verdict() == "unknown"
     health.report()
-    assert capsys.readouterr().out == "verdict: unknown\n"
+    assert capsys.readouterr().out == (
+        "verdict: unknown\n  not seen: all steps: health.step(loss) was never called\n"
+    )
     health.save(tmp_path / "empty")
 
 
@@ -411,10 +498,89 @@ def test_a_module_that_is_not_called_as_such() -> None:
 
     with seen(kind) as (training, health):
         trained(training, 2, health)
-    assert health.unseen() == ["module outputs: no module was called as such; parameters are seen"]
+    assert health.unseen() == [
+        "module outputs: no module was called as such; parameters are seen",
+        "2: no gradient came",
+    ]
     found = {(of["node"], of["tensor"]): of for of in health.rows()[0]["layers"]}
     assert "update_ratio" in found["0", "weight"]
     assert "update_ratio" not in found["2", "weight"]
+
+
+def test_what_runs_through_time_is_said() -> None:
+    with seen("recurrent") as (training, health):
+        trained(training, 2, health)
+    (told,) = health.unseen()
+    assert told.startswith("inside ")
+    assert told.endswith(": what happens through time")
+
+
+class Detached(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.relu(self.a(x)).detach())
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_layer_that_no_gradient_reaches(frozen: bool) -> None:
+    def kind() -> Training:
+        model = Detached()
+        model.a.requires_grad_(requires_grad=not frozen)
+        return usual(model, 5, 6)
+
+    with seen(kind) as (training, health):
+        trained(training, STEPS, health)
+    assert health.unseen() == ([] if frozen else ["a: no gradient came"])
+
+
+@pytest.mark.parametrize("every", [1, 10])
+def test_a_step_that_ends_before_the_optimizer_is_called(every: int) -> None:
+    training = made("plain")
+    model, optimizer = training.model, training.optimizer
+    with ninja.watch(model, optimizer, every=every) as health:
+        for number in range(25):
+            x, y = batch(number, 5, 6)
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            health.step(loss)
+            optimizer.step()
+    (told,) = health.unseen()
+    assert told.startswith("updates: no optimizer.step() came between loss.backward() and health")
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("kind", MADE)
+def test_nobody_is_told_so_who_calls_it_after(kind: str, every: int) -> None:
+    told = watched(kind, STEPS, every).unseen()
+    assert not any("optimizer" in why or "never called" in why for why in told)
+
+
+def test_a_loss_is_kept_as_it_was() -> None:
+    """A captured graph writes every loss into the same tensor."""
+    static, expected = torch.zeros(()), list[float]()
+    with seen("plain") as (training, health):
+        for number in range(STEPS):
+            loss = training.step(number)
+            expected.append(loss.item())
+            health.step(static.copy_(loss.detach()))
+    assert [row["loss"] for row in health.rows()] == expected
+
+
+def test_a_step_of_no_known_loss_is_not_looked_at() -> None:
+    with seen("plain", every=3) as (training, health):
+        for number in range(12):
+            loss = training.step(number)
+            if number in (1, 6, 7):
+                health.skip()
+            else:
+                health.step(loss)
+    assert [row["step"] for row in health.rows()] == [0, 2, 3, 5, 8, 9, 10]
+    with pytest.raises(RuntimeError, match="inside `with ninja"):
+        health.skip()
 
 
 # --- scaled losses -------------------------------------------------------------------------------
@@ -462,6 +628,24 @@ def test_a_step_that_the_scaler_skips_is_no_fault() -> None:
     assert not all(looked)
     assert any(looked)
     assert "diverged" not in health.verdict()
+
+
+def test_gradients_that_no_module_tells_of_and_no_optimizer_takes() -> None:
+    model = mlp()
+    with ninja.watch(model, every=1) as health:
+        for number in range(STEPS):
+            x, y = batch(number, 5, 6)
+            model.zero_grad()
+            hidden = torch.tanh(x @ model[0].weight.T)
+            loss = nn.functional.cross_entropy(hidden @ model[4].weight.T, y)
+            loss.backward()
+            health.step(loss)
+            assert health.rows()[-1]["grad_norm"] == pytest.approx(
+                torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+                .norm()
+                .item(),
+                rel=1e-5,
+            )
 
 
 # --- refusals ------------------------------------------------------------------------------------

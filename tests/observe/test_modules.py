@@ -33,6 +33,15 @@ def test_a_parameter_is_there_once() -> None:
     assert modules.owners["model"] == "attention"
 
 
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_sparse_parameter_has_no_numbers_to_see(trains: bool) -> None:
+    model = nn.Linear(3, 3, bias=False)
+    model.edges = nn.Parameter(torch.eye(3).to_sparse(), requires_grad=trains)
+    assert [(of.key, of.is_real()) for of in read(model).owned] == [
+        *(("weight", True), ("edges", False))
+    ]
+
+
 def test_what_changes_is_read_anew_and_what_is_gone_is_remembered() -> None:
     model = mlp()
     modules = read(model)

@@ -45,3 +45,11 @@ def test_not_those_of_a_transformation() -> None:
     torch.func.vmap(function)(X)
     assert seen == [False, False]
     assert is_plain(X)
+
+
+def test_not_those_of_inference_mode() -> None:
+    with torch.inference_mode():
+        made = X.clone()
+    assert not is_plain(made)
+    assert not is_plain(made.view(-1))
+    assert is_plain(made.relu())

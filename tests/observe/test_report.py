@@ -18,6 +18,15 @@ def test_the_layers_and_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "verdict: healthy"
 
 
+def test_a_single_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    with seen(lambda: usual(nn.Linear(6, 3), 5, 6)) as (training, health):
+        trained(training, 3, health)
+    health.report()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("layer ")
+    assert lines[2].startswith("model ")
+
+
 def test_findings_with_their_fix(capsys: pytest.CaptureFixture[str]) -> None:
     def kind() -> Training:
         layers: list[nn.Module] = []

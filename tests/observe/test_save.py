@@ -8,7 +8,7 @@ import pytest
 
 from ninja import records, result
 from ninja.cli import main
-from ninja.folders import diagnosed
+from ninja.folders import MARKS, diagnosed
 from tests.observe.trainings import seen, trained, watched
 
 
@@ -81,6 +81,23 @@ def test_no_other_run_is_written_over(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(ValueError, match="damaged"):
         health.save(tmp_path)
+
+
+@pytest.mark.parametrize("mark", MARKS[1:])
+def test_nor_one_that_has_not_ended(mark: str, tmp_path: Path) -> None:
+    (tmp_path / mark).write_text("mine")
+    with pytest.raises(ValueError, match=r"^folder: .* holds an unfinished run, give another one$"):
+        watched("plain").save(tmp_path)
+    assert [(of.name, of.read_text()) for of in tmp_path.iterdir()] == [(mark, "mine")]
+
+
+def test_but_what_it_has_not_finished_itself(tmp_path: Path) -> None:
+    health = watched("plain")
+    health.save(tmp_path)
+    (tmp_path / result.RESULT).unlink()
+    health.save(tmp_path)
+    assert len(list(records.rows(tmp_path))) == len(health.rows())
+    assert diagnosed(tmp_path).findings == []
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 from ninja.observe.modules import Modules
-from ninja.observe.updates import Updates
+from ninja.observe.updates import Updates, _rate
 from tests.observe.trainings import mlp
 
 X = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
@@ -110,6 +110,19 @@ def test_frozen_parameters_and_those_without_gradient() -> None:
     assert {one.name for one in group.graded} == {("2", "weight"), ("2", "bias")}
     assert [one.name for one, _ in group.moved()] == [("2", "weight")]
     updates.stop()
+
+
+@pytest.mark.parametrize(
+    ("rates", "largest"), [((0.1, 0.2), 0.2), ((None, 0.1), 0.1), ((None, None), math.nan)]
+)
+def test_the_largest_rate_of_those_that_are_known(
+    rates: tuple[float | None, float | None], largest: float
+) -> None:
+    model = nn.Linear(2, 2)
+    optimizer = SGD([{"params": [model.weight]}, {"params": [model.bias]}], lr=0.1)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    assert _rate(optimizer) == pytest.approx(largest, nan_ok=True)
 
 
 def test_sparse_gradients() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -559,13 +560,170 @@ def compiled_part() -> Training:
     return usual(model, 5, 6)
 
 
+# --- what else is done with a model between two steps ---------------------------------------------
+
+ASIDE = (0, 3, 7, 8, 11)
+"""Steps of a careful look, and of the fast lane."""
+
+
+def aside(training: Training, other: Callable[[nn.Module], None]) -> Training:
+    """Something else is done with the model before some steps."""
+
+    def step(number: int) -> Tensor | float:
+        if number in ASIDE:
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # torch.jit
+                other(training.model)
+        return training.step(number)
+
+    return Training(training.model, training.optimizer, step)
+
+
+def transformed() -> Training:
+    """Gradients of every example, Jacobians, tangents and a Hessian, by `torch.func`."""
+
+    def other(model: nn.Module) -> None:
+        from torch.func import functional_call, grad, hessian, jacrev, jvp, vmap
+
+        x = torch.linspace(-1, 1, 12).reshape(2, 6)
+        detached = {name: p.detach() for name, p in model.named_parameters()}
+        own = grad(lambda p, x: functional_call(model, p, (x,)).sum())
+        vmap(own, in_dims=(None, 0))(detached, x)
+        jacrev(model)(x[0])
+        jvp(model, (x,), (x,))
+        hessian(lambda x: model(x).sum())(x[0])
+
+    return aside(usual(Functional(), 5, 6), other)
+
+
+def transformed_modules() -> Training:
+    """The same of a network that the fast lane takes."""
+
+    def other(model: nn.Module) -> None:
+        torch.func.jacrev(model)(torch.ones(6))
+        torch.func.vmap(model)(torch.ones(2, 6))
+
+    return aside(plain(), other)
+
+
+def jacobian() -> Training:
+    """Gradients of many at once, with no backward pass of the loss."""
+
+    def other(model: nn.Module) -> None:
+        torch.autograd.functional.jacobian(model, torch.ones(2, 6), vectorize=True)
+
+    return aside(plain(), other)
+
+
+def many_gradients() -> Training:
+    """The same of the very output that the loss is made of."""
+    model = mlp()
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    def step(number: int) -> Tensor:
+        x, y = batch(number, 5, 6)
+        optimizer.zero_grad()
+        out = model(x.requires_grad_())
+        if number in ASIDE:
+            each = torch.eye(out.numel()).reshape(-1, *out.shape)
+            torch.autograd.grad(out, x, each, retain_graph=True, is_grads_batched=True)
+        loss = F.cross_entropy(out, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return Training(model, optimizer, step)
+
+
+def traced() -> Training:
+    return aside(plain(), lambda model: torch.jit.trace(model, torch.ones(2, 6)) and None)
+
+
+class Prompt(nn.Module):
+    """Returns its own parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(6))
+
+    def forward(self) -> Tensor:
+        return self.token
+
+
+class Prompted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.prompt, self.body = Prompt(), mlp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x + self.prompt())
+
+
+def prompted() -> Training:
+    return usual(Prompted(), 5, 6)
+
+
+class Features(nn.Module):
+    """Is given what was made in inference mode, every other time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat, self.shift, self.body = nn.Flatten(), nn.Parameter(torch.zeros(6)), mlp()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls in ASIDE:
+            with torch.inference_mode():
+                x = x.clone()
+        return self.body(self.flat(x) + self.shift)
+
+
+def features() -> Training:
+    return usual(Features(), 5, 2, 3)
+
+
+class Graph(nn.Module):
+    """A neighbourhood whose layout is sparse, as a parameter that is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edges = nn.Parameter(torch.eye(5).to_sparse(), requires_grad=False)
+        self.body = mlp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(torch.sparse.mm(self.edges, x))
+
+
+def graph() -> Training:
+    return usual(Graph(), 5, 6)
+
+
+class Rateless(SGD):
+    """Finds its own learning rate, as Hugging Face's Adafactor: it has none."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p -= 0.1 * p.grad
+
+
+def rateless() -> Training:
+    model = mlp()
+    optimizer = Rateless(model.parameters(), lr=0.1)
+    optimizer.param_groups[0]["lr"] = None
+    return usual(model, 5, 6, optimizer=optimizer)
+
+
 MADE: dict[str, Callable[[], Training]] = {
     of.__name__: of
     for of in (
         *(plain, momentum, adamw, norms, convolution, residual, attention, frozen_encoder),
         *(functional, own_activation, shared, recurrent, undefined, odd, ladder, double, lazy),
         *(normed_weights, accumulated, two_losses, adversarial, closure, by_hand, sparse, mixed),
-        *(parallel, reloaded, learning_rates, compiled, compiled_part),
+        *(parallel, reloaded, learning_rates, compiled, compiled_part, transformed),
+        *(transformed_modules, jacobian, many_gradients, traced, prompted, features, graph),
+        rateless,
     )
 }
 """Every kind."""
