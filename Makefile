@@ -19,7 +19,9 @@ $(SETUP): pyproject.toml constraints.txt
 
 setup: $(SETUP) ## Make .venv with the pinned dependencies, once
 
-run: verify ## The main job: for now, the proof that every gradient is right
+run: verify ## The main job: the proof, the default sweep, and which runs are healthy; DATA=words.txt
+	$(BIN)/python run.py -m $(if $(DATA),'data.path="$(DATA)"')
+	$(BIN)/python -m ninja diagnose outputs/gradient_health; test $$? -le 1
 
 verify: setup ## The lecture's 26 rows against autograd, exercises 2 and 3, the gap
 	$(BIN)/python -m ninja verify
