@@ -118,6 +118,16 @@ def check_keys(config: RunConfig) -> None:
     Raises:
         ConfigError: a type, a name, a range, or two keys that contradict each other.
     """
+    check_values(config)
+    _check_memory(config)
+
+
+def check_values(config: RunConfig) -> None:
+    """All of `check_keys` that is true of a configuration on any machine.
+
+    Raises:
+        ConfigError: a type, a name, a range, or two keys that contradict each other.
+    """
     check_types(config)
     check_place(config)
     _check_network(config.network)
@@ -141,7 +151,6 @@ def check_keys(config: RunConfig) -> None:
         )
     _check_compile(config)
     _check_wandb(config.wandb)
-    _check_memory(config)
 
 
 def _check_compile(config: RunConfig) -> None:

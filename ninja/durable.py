@@ -1,6 +1,8 @@
 """Files that are whole or not there, whatever kills the process or the machine."""
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +27,18 @@ def write(path: Path, content: bytes) -> None:
             partial.unlink()  # on a full disk it would take the room that is missing
         raise OSError(error.errno, error.strerror, str(path)) from None
     sync_folder(path.parent)
+
+
+def read(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: it cannot be read, or is none: a pipe would never end.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder says so itself
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return path.read_bytes()
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,18 +1,21 @@
 """Runs on disk: where they lie, how they were configured, and what is wrong with them."""
 
+import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ninja import checkpoint, diagnosis, records, result, words
-from ninja.checks import check_run
+from ninja import checkpoint, diagnosis, durable, records, result, words
+from ninja.checks import check_run, check_values, gain_value
 from ninja.config import RunConfig
 from ninja.diagnosis import About, Evidence, Finding, History
-from ninja.errors import ConfigError, RecordError
+from ninja.errors import ConfigError, DataError, RecordError
 from ninja.result import Result
 from ninja.schema import config_of
 
@@ -21,28 +24,60 @@ COMPOSED = Path(".hydra/config.yaml")
 MARKS = (result.RESULT, records.LINES, checkpoint.CURRENT, checkpoint.PREVIOUS)
 """Files of which a run's folder has one."""
 
+UNWATCHED = {"gap", "mismatch"}
+"""What no watched training can tell: it has one engine, and its losses are not evaluated."""
+
 
 def runs_in(place: Path) -> list[Path]:
     """The runs' folders: the given one, or all in a study or in an output; sorted.
 
+    Those that cannot be looked into are among them: whoever reads them is told why.
+
     Raises:
-        RecordError: there is none.
+        RecordError: there is none, or none that can be looked into.
     """
-    if not place.is_dir():
-        raise RecordError(f"{str(place)!r}: no such folder: give a run's, outputs/study/run_id")
-    if is_run(place):
-        return [place]
-    below = (folder for depth in ("*", "*/*") for folder in place.glob(depth))
-    found = sorted(folder for folder in below if is_run(folder))
-    if not found:
-        raise RecordError(
-            f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id"
-        )
-    return found
+    try:
+        if not place.is_dir():
+            raise RecordError(f"{str(place)!r}: no such folder: give a run's, outputs/study/run_id")
+        if is_run(place):
+            return [place]
+        names = list(place.iterdir())
+    except OSError as error:
+        raise _unreadable(place, error) from None
+    found: list[Path] = []
+    closed: dict[Path, OSError] = {}
+    for depth in range(2):
+        below: list[Path] = []
+        for folder in names:
+            try:
+                if not folder.is_dir():
+                    continue
+                if is_run(folder):
+                    found.append(folder)
+                if depth == 0:
+                    below += folder.iterdir()
+            except OSError as error:
+                closed[folder] = error
+        names = below
+    if found:
+        return sorted([*found, *(folder for folder in closed if folder not in found)])
+    if closed:
+        raise _unreadable(*min(closed.items(), key=lambda item: item[0]))
+    raise RecordError(
+        f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id"
+    )
+
+
+def _unreadable(place: Path, error: OSError) -> RecordError:
+    return RecordError(f"{str(place)!r}: cannot be read ({error.strerror})")
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a run has begun there."""
+    """Whether a run has begun there.
+
+    Raises:
+        OSError: the folder cannot be looked into.
+    """
     return any((folder / name).exists() for name in MARKS)
 
 
@@ -56,7 +91,8 @@ def config_in(folder: Path, done: Result | None) -> RunConfig:
         if done is not None:
             plain = done.config
         else:
-            plain = OmegaConf.to_container(OmegaConf.load(folder / COMPOSED), resolve=True)
+            text = durable.read(folder / COMPOSED).decode()
+            plain = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=True)
         if not isinstance(plain, dict):
             raise ConfigError("it holds no keys")
         config = config_of(RunConfig, plain)
@@ -65,13 +101,44 @@ def config_in(folder: Path, done: Result | None) -> RunConfig:
         raise RecordError(
             f"{str(folder)!r}: neither a {result.RESULT} nor a {COMPOSED}: finish the run first"
         ) from None
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        name = COMPOSED if done is None else result.RESULT
-        said = " ".join(str(error).split())
-        raise RecordError(
-            f"{str(folder / name)!r}: damaged or of another version ({said})"
-        ) from None
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError, RecursionError) as error:
+        raise _other(folder / (COMPOSED if done is None else result.RESULT), error) from None
     return config
+
+
+def _other(path: Path, error: Exception) -> RecordError:
+    said = " ".join(str(error).split())
+    return RecordError(f"{str(path)!r}: damaged or of another version ({said})")
+
+
+def _whole_config(folder: Path, done: Result) -> dict[str, Any]:
+    """The configuration of a run that is done, of which no key is missing.
+
+    What only this machine lacks, such as a GPU, is no damage: nothing is trained here.
+
+    Raises:
+        RecordError: it is damaged or of another version.
+    """
+    try:
+        config = config_of(RunConfig, done.config)
+        if missing := _missing(asdict(config), done.config):
+            raise ConfigError(f"config: it has no {missing!r}")
+        check_values(config)
+        if not str(config.init.gain).isalpha():  # an activation's, perhaps one that is unknown here
+            gain_value(config.init.gain)
+    except (ValueError, RecursionError) as error:
+        raise _other(folder / result.RESULT, error) from None
+    return done.config
+
+
+def _missing(whole: Mapping[str, Any], plain: Mapping[str, Any], prefix: str = "") -> str:
+    """The first key that only the first has; empty if there is none."""
+    for key, value in whole.items():
+        if key not in plain:
+            return f"{prefix}{key}"
+        if isinstance(value, Mapping) and (found := _missing(value, plain[key], f"{prefix}{key}.")):
+            return found
+    return ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +151,7 @@ class Diagnosed:
         history: its record.
         evidence: the numbers of its health.
         findings: what is wrong, causes first.
+        watched: it is a training of somebody else's.
     """
 
     folder: Path
@@ -91,11 +159,14 @@ class Diagnosed:
     history: History
     evidence: list[Evidence]
     findings: list[Finding]
+    watched: bool = False
 
     @cached_property
     def verdict(self) -> str:
         """In words."""
-        return diagnosis.verdict(self.findings, diagnosis.unknown(self.evidence))
+        unknown = diagnosis.unknown(self.evidence)
+        told = [name for name in unknown if not (self.watched and name in UNWATCHED)]
+        return diagnosis.verdict(self.findings, told)
 
     @property
     def is_sick(self) -> bool:
@@ -114,16 +185,44 @@ def diagnosed(folder: Path) -> Diagnosed:
     lines = folder / records.LINES
     if not lines.exists() and done is None:
         raise RecordError(f"{str(lines)!r}: not there: nothing was looked at yet")
-    history = diagnosis.read(records.rows(folder))
+    history = diagnosis.read(records.checked(folder))
+    if done is not None:
+        _check_end(lines, history, done)
     items = diagnosis.gather(history, about.losses, about.diverged)
-    return Diagnosed(folder, about, history, items, diagnosis.diagnose(history, about))
+    findings = diagnosis.diagnose(history, about)
+    watched = done is not None and done.status == "watched"
+    return Diagnosed(folder, about, history, items, findings, watched)
+
+
+def _check_end(lines: Path, history: History, done: Result) -> None:
+    """Refuse a record that ends before the numbers that its result has of it.
+
+    Raises:
+        RecordError: it does.
+    """
+    if done.diverged is not None:  # after the last look, perhaps: of that no row tells
+        return
+    steps = [step for item in done.evidence if isinstance(step := item.get("step"), int)]
+    last = -1 if history.last is None else history.last
+    if max(steps, default=-1) > last:
+        end = "it is empty" if history.last is None else f"it ends at step {last:,}"
+        raise RecordError(
+            f"{str(lines)!r}: {end}, but the {result.RESULT} beside it knows of step "
+            f"{max(steps):,}: damaged: remove the run's folder to start it anew"
+        )
 
 
 def _about(folder: Path, done: Result | None) -> About:
     if done is not None:
         if done.status == "watched":
             return About(done.classes or None)
-        return About(done.classes, done.losses, done.diverged, done.config)
+        return About(done.classes, done.losses, done.diverged, _whole_config(folder, done))
     config = config_in(folder, None)
-    letters = set("".join(words.read_words(config.data.path or words.NAMES)))
+    path = config.data.path or words.NAMES
+    try:
+        if Path(path).is_fifo():
+            raise DataError(f"{str(path)!r}: a pipe: its words have gone by")
+        letters = set("".join(words.read_words(path)))
+    except DataError as error:
+        raise RecordError(f"{str(folder)!r}: its word list: {error}") from None
     return About(len(letters) + 1, config=asdict(config))  # one more ends a word

@@ -10,11 +10,12 @@ import json
 import math
 import os
 from array import array
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import orjson
 
@@ -22,6 +23,9 @@ from ninja import durable
 from ninja.errors import RecordError
 
 LINES, STEPS, LAYERS = "metrics.jsonl", "steps.parquet", "layers.parquet"
+
+LARGEST = 2**53
+"""Of a step and a depth: all integers up to it are floats, too."""
 
 PARQUET = b"PAR1"
 """The first and the last bytes of such a file."""
@@ -48,6 +52,9 @@ ARROW = {
     "tensor": "string",
 }
 """The types of the columns that are no floats."""
+
+PLACE = ("layer", "node", "rule", "tensor")
+"""What a layer is known by: no names of columns."""
 
 Place = Sequence[Any]
 """Depth, node, rule, tensor and column of a number."""
@@ -119,34 +126,89 @@ def rows(folder: Path) -> Iterator[dict[str, Any]]:
     Raises:
         RecordError: a line before the last is damaged, or the file cannot be read.
     """
+    for _, row in _numbered(folder):
+        yield row
+
+
+def _numbered(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows, each with the number of its line."""
     path = folder / LINES
     try:
-        *lines, last = path.read_bytes().split(b"\n")
+        *lines, last = durable.read(path).split(b"\n")
     except OSError as error:
         raise RecordError(f"{str(path)!r}: cannot be read ({error.strerror})") from None
     del last  # empty after a whole line; else what a killed process had begun to write
     places: dict[str, Sequence[Place]] = {}
+    sound: set[str] = set()  # those that a row has asked for
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
+            if not isinstance(row, dict):
+                raise TypeError("no object")
             if "places" in row:
                 places[row["places"]] = row["of"]
+                sound.discard(row["places"])
                 continue
-            yield _whole(row, places)
-        except (ValueError, TypeError, KeyError):
-            raise RecordError(
-                f"{str(path)!r}, line {number}: damaged: remove the run's folder to start it anew"
-            ) from None
+            for key in row.keys() & places.keys() - sound:
+                _check_places(places[key])
+                sound.add(key)
+            whole = _whole(row, places)
+        # OverflowError: an integer that no float can hold; RecursionError: brackets without end
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            raise _damaged(path, number) from None
+        yield number, whole
+
+
+def _damaged(path: Path, number: int, why: str = "") -> RecordError:
+    said = f"{why}: damaged" if why else "damaged"
+    return RecordError(
+        f"{str(path)!r}, line {number}: {said}: remove the run's folder to start it anew"
+    )
 
 
 def _whole(row: dict[str, Any], places: dict[str, Sequence[Place]]) -> dict[str, Any]:
-    """The row with its layers in place of bare lists."""
+    """The row with its layers in place of bare lists.
+
+    Raises:
+        ValueError, TypeError, KeyError, OverflowError: it is none.
+    """
     whole = {"step": row["step"], **{key: row[key] for key in row if key not in places}}
-    if any(isinstance(whole[key], list) for key in whole if key != "histograms"):
-        raise ValueError("numbers without places")
+    if type(row["step"]) is not int or not 0 <= row["step"] < LARGEST:
+        raise ValueError("no step")
+    _check_numbers([whole[key] for key in whole if key != "histograms"])
     if any(key in row for key in places):
+        for key in places.keys() & row.keys():
+            _check_numbers(row[key])
         whole["layers"] = layers(row, places)
     return whole
+
+
+def _check_numbers(values: Sequence[object]) -> None:
+    """Refuse what is no number: null, words, lists without places.
+
+    Raises:
+        TypeError: one is not.
+        OverflowError: an integer that no float can hold.
+    """
+    if not set(map(type, values)) <= {int, float}:
+        raise TypeError("no numbers")
+    array("d", cast("Sequence[float]", values))
+
+
+def _check_places(of: Sequence[Place]) -> None:
+    """Refuse what is no place, and a node at two depths.
+
+    Raises:
+        ValueError, TypeError: one is none.
+    """
+    depths: dict[str, int] = {}
+    for depth, node, rule, tensor, column in of:
+        if type(depth) is not int or not 0 <= depth < LARGEST:
+            raise ValueError("no depth")
+        if not all(isinstance(name, str) for name in (node, rule, tensor, column)):
+            raise TypeError("no name")
+        if column in PLACE or depths.setdefault(node, depth) != depth:
+            raise ValueError("no place")
 
 
 def layers(row: dict[str, Any], places: dict[str, Sequence[Place]]) -> list[dict[str, Any]]:
@@ -172,18 +234,27 @@ def check(folder: Path) -> None:
     """Refuse a record that no run has written, before anything is built upon it.
 
     Raises:
-        RecordError: a line is damaged, or a step has not its numbers.
+        RecordError: see `checked`.
     """
-    for row in rows(folder):
-        _check(row, folder)
+    deque(checked(folder), maxlen=0)
 
 
-def _check(row: dict[str, Any], folder: Path) -> None:
-    if not all(isinstance(row.get(key), (int, float)) for key in ("step", "loss", "lr")):
-        raise RecordError(
-            f"{str(folder / LINES)!r}: step {row['step']!r} has no loss or no lr: damaged: "
-            "remove the run's folder to start it anew"
-        )
+def checked(folder: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a record that a run has written.
+
+    Raises:
+        RecordError: a line is damaged, a step has not its numbers, or does not follow the one
+            before.
+    """
+    last = -1
+    for number, row in _numbered(folder):
+        step = row["step"]
+        if not ("loss" in row and "lr" in row):
+            raise _damaged(folder / LINES, number, f"step {step} has no loss or no lr")
+        if step <= last:
+            raise _damaged(folder / LINES, number, f"step {step} after step {last}")
+        last = step
+        yield row
 
 
 class Layers(Sequence[dict[str, Any]]):
@@ -228,17 +299,16 @@ def finish(folder: Path) -> Iterator[dict[str, Any]]:
         The rows, for whoever else must read them; after the last one, the tables are there.
 
     Raises:
-        RecordError: a line is damaged, or a step has not its numbers.
+        RecordError: see `checked`.
     """
     import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 
     steps: dict[str, list[Any]] = {name: [] for name in STEP_COLUMNS}
-    about: dict[str, list[Any]] = {name: [] for name in ("step", "layer", "node", "rule", "tensor")}
+    about: dict[str, list[Any]] = {name: [] for name in ("step", *PLACE)}
     numbers = {name: array("d") for name in COLUMNS}
     said: set[str] = set()
-    for count, row in enumerate(rows(folder)):
-        _check(row, folder)
+    for count, row in enumerate(checked(folder)):
         yield row
         for name in row.keys() - NOT_IN_STEPS - steps.keys():
             steps[name] = [None] * count
@@ -247,7 +317,7 @@ def finish(folder: Path) -> Iterator[dict[str, Any]]:
         for layer in row.get("layers", ()):
             said.update(layer)
             about["step"].append(row["step"])
-            for name in ("layer", "node", "rule", "tensor"):
+            for name in PLACE:
                 about[name].append(layer[name])
             for name in COLUMNS:
                 numbers[name].append(layer.get(name, math.nan))

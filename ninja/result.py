@@ -98,10 +98,8 @@ def read(folder: Path, run_id: str | None = None) -> Result | None:
         RecordError: there is one, and it is damaged, of another version, or another run's.
     """
     path = folder / RESULT
-    if not path.exists():
-        return None
     try:
-        plain = json.loads(path.read_bytes())
+        plain = json.loads(durable.read(path))
         if not isinstance(plain, dict):
             raise ValueError("it holds no object")
         _check_version(path, plain)
@@ -109,9 +107,11 @@ def read(folder: Path, run_id: str | None = None) -> Result | None:
         _check(found, run_id)
     except RecordError:
         raise
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise RecordError(f"{str(path)!r}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise RecordError(
             f"{str(path)!r}: damaged ({error}): remove it to finish the run again"
         ) from None
@@ -140,8 +140,11 @@ def _check(found: Result, run_id: str | None) -> None:
 
     Raises:
         ValueError: a type, or what contradicts the status.
+        OverflowError: an integer that no float can hold.
     """
     check_types(found)
+    for number in (found.seconds, *found.losses.values()):
+        float(number)
     if found.run_id != (run_id or found.run_id):
         raise ValueError(f"it is of the run {found.run_id}")
     if found.status == "done" and (set(found.losses) != set(LOSSES) or found.diverged is not None):

@@ -3,8 +3,9 @@
 import io
 import json
 import math
+import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from ninja.records import (
     STEPS,
     Layers,
     Record,
+    checked,
     finish,
     layers,
     rows,
@@ -234,6 +236,7 @@ def test_a_record_shorter_than_its_checkpoint_is_refused(tmp_path: Path) -> None
     "damage",
     [
         *(b"[1]", b"{}", b"not json", b"", b"3", b'"places"', b"null", b"\xff"),
+        *(b"[" * 100_000, b'{"step": ' * 100_000),
         *(b'{"places": "layers"}', b'{"places": ["layers"], "of": []}'),
     ],
 )
@@ -242,6 +245,53 @@ def test_a_damaged_line_is_named(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / LINES
     path.write_bytes(damage + b"\n" + path.read_bytes())
     assert "line 1: damaged" in fault_of(lambda: list(rows(tmp_path)), RecordError)
+
+
+NONE = [None, "x", True, {}, {"a": 1}, 10**400, -(10**400)]
+"""What json has, and no float."""
+
+
+@pytest.mark.parametrize("value", NONE, ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize("key", ["step", "loss", "lr", "grad_norm", "gap", "cosine", "more"])
+def test_what_is_no_number_is_damage(tmp_path: Path, key: str, value: object) -> None:
+    write(tmp_path, range(2))
+    with (tmp_path / LINES).open("a") as file:
+        file.write(json.dumps({"step": 2, "loss": 1.0, "lr": 0.1, key: value}) + "\n")
+    assert "line 4: damaged" in fault_of(lambda: list(rows(tmp_path)), RecordError)
+
+
+@pytest.mark.parametrize("step", [-1, 0.5, 1.0, math.nan, math.inf, -math.inf, 2**53])
+def test_a_step_that_is_none_is_damage(tmp_path: Path, step: float) -> None:
+    write(tmp_path, range(2))
+    with (tmp_path / LINES).open("a") as file:
+        file.write(json.dumps({**look(2), "step": step}) + "\n")
+    assert "line 4: damaged" in fault_of(lambda: list(rows(tmp_path)), RecordError)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"step": 3}, "line 5: step 3 has no loss or no lr: damaged"),
+        ({"step": 3, "loss": 1.0}, "line 5: step 3 has no loss or no lr: damaged"),
+        ({"step": 3, "lr": 1.0}, "line 5: step 3 has no loss or no lr: damaged"),
+        (look(2), "line 5: step 2 after step 2: damaged"),
+        (look(0), "line 5: step 0 after step 2: damaged"),
+    ],
+)
+def test_what_no_run_has_written(tmp_path: Path, row: dict[str, Any], said: str) -> None:
+    write(tmp_path, range(3))
+    with Record(tmp_path, (tmp_path / LINES).stat().st_size) as record:
+        record.append(row)
+    for read in (checked, finish):
+        assert said in fault_of(lambda read=read: list(read(tmp_path)), RecordError)
+
+
+@pytest.mark.parametrize("value", NONE, ids=lambda value: str(value)[:9])
+def test_a_layer_that_is_no_number_is_damage(tmp_path: Path, value: object) -> None:
+    write(tmp_path, range(2))
+    with (tmp_path / LINES).open("a") as file:
+        file.write(json.dumps({**look(2), "layers": [*[1.0] * 4, value]}) + "\n")
+    assert "line 4: damaged" in fault_of(lambda: list(rows(tmp_path)), RecordError)
 
 
 @pytest.mark.parametrize("numbers", [[], [1.0] * 4, [1.0] * 6, 1.0, None])
@@ -266,12 +316,34 @@ def test_numbers_that_nobody_said_the_places_of_are_damage(
     assert "line 2: damaged" in fault_of(lambda: next(read), RecordError)
 
 
-@pytest.mark.parametrize("of", [3, None, [[1, 2]] * 5, [None] * 5, [[[0], {}, 1, 2, "dead"]] * 5])
+ODD_PLACES = [
+    [*LOOK[:4], (*place, column)]
+    for place, column in (
+        *(((depth, *LOOK[1][1:4]), "dead") for depth in (-1, "2", 2.0, None, True, 2**53)),
+        ((3, *LOOK[1][1:4]), "dead"),  # two depths of one node
+        ((2, None, "tanh", "y"), "dead"),
+        ((2, "02.tanh", 3, "y"), "dead"),
+        ((2, "02.tanh", "tanh", []), "dead"),
+        *((LOOK[1][:4], column) for column in ("node", "layer", "rule", "tensor", 3, None)),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    "of", [3, None, [[1, 2]] * 5, [None] * 5, [[[0], {}, 1, 2, "dead"]] * 5, *ODD_PLACES]
+)
 def test_places_that_are_none_are_damage(tmp_path: Path, of: Any) -> None:
     with Record(tmp_path) as record:
         record.place("layers", of)
         record.append({"step": 2, "layers": [1.0] * 5})
     assert "line 2: damaged" in fault_of(lambda: list(rows(tmp_path)), RecordError)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """And not waited for."""
+    make(tmp_path / LINES)
+    assert "cannot be read" in fault_of(lambda: list(rows(tmp_path)), RecordError)
 
 
 def test_no_record_at_all(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A run's last word: what was written comes back, and nothing else passes for it."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,8 +140,10 @@ def test_another_version(tmp_path: Path) -> None:
         ({"versions": None}, "versions: None is not of type dict"),
         ({"versions": {"torch": 2}}, "versions: {'torch': 2} is not of type dict"),
         ({"git_revision": 3}, "git_revision: 3 is not of type"),
+        ({"seconds": 10**400}, "too large to convert to float"),
+        ({"losses": {**DONE.losses, "train": 10**400}}, "too large to convert to float"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:70],
 )
 def test_what_no_run_ends_with(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     message = refusal(tmp_path, {**vars(DONE), **changed})
@@ -152,3 +155,10 @@ def test_a_folder_in_its_place(tmp_path: Path) -> None:
     (tmp_path / RESULT).mkdir()
     message = fault_of(lambda: read(tmp_path, "abc"), RecordError)
     assert f"{RESULT}': cannot be read (Is a directory)" in message
+
+
+def test_a_pipe_in_its_place(tmp_path: Path) -> None:
+    """Is not waited for."""
+    os.mkfifo(tmp_path / RESULT)
+    message = fault_of(lambda: read(tmp_path, "abc"), RecordError)
+    assert f"{RESULT}': cannot be read (no regular file)" in message

@@ -36,6 +36,7 @@ from ninja.result import Result
 from ninja.screen.layers import OUTSIDE, Part, layers_table, parts
 from ninja.screen.lines import Lines
 from ninja.screen.live import View, next_row
+from ninja.screen.losses import shown_loss
 from ninja.screen.summary import summary
 
 ROOT = Path(__file__).parents[1]
@@ -529,3 +530,34 @@ def test_a_dumb_terminal_gets_lines(words: Path, tmp_path: Path) -> None:
     assert code == 0
     assert "\x1b" not in seen
     assert "step       0/200" in seen
+
+
+# --- numbers of any size --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        *((2.5, "2.5000"), (-0.00004, "-0.0000"), (99999.0, "99999.0000")),
+        *((2229595392.0, "2.230e+09"), (-1e308, "-1.000e+308"), (1e5, "1.000e+05")),
+        *((math.inf, "inf"), (-math.inf, "-inf"), (math.nan, "nan")),
+    ],
+)
+def test_a_large_loss_is_shown_by_its_power_of_ten(value: float, shown: str) -> None:
+    assert shown_loss(value) == shown
+
+
+@pytest.mark.parametrize("value", [-1e308, -1.0, 1e-300, 1e308, math.inf, math.nan])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_layers_of_any_number_in_any_order_are_shown(value: float, shuffled: bool) -> None:
+    names = ("delta_rms", "grad_norm", "update_ratio", "saturated", "dead", "gap")
+    layers = [{**of, **{name: value for name in names if name in of}} for of in network(3)]
+    found = parts(layers[::2] + layers[1::2] if shuffled else layers)
+    table = layers_table(found, 100, 50)
+    assert table is not None
+    console = Console(file=io.StringIO(), width=100)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == len(found) + 1
+    assert all(len(line) <= 100 for line in lines)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -69,43 +70,70 @@ def _object(one: "Diagnosed") -> dict[str, Any]:
 
 
 def _one(one: "Diagnosed") -> None:
+    from rich.text import Text
+
     from ninja.screen.findings import findings
 
     shown = console()
-    shown.print(f"{one.folder}: {one.verdict}", soft_wrap=True)
+    shown.print(Text(f"{_shown(one.folder)}: {one.verdict}"), soft_wrap=True)
     for line in findings(one.findings):
         shown.print(line, soft_wrap=True)
 
 
 def _many(found: "Sequence[Diagnosed]") -> None:
-    """A line a run: what it is called by what varies, and its first finding."""
+    """A line a run: its folder below the one they share, and its first finding."""
+    from rich.cells import cell_len
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("run", "verdict", "layer", "step", "fix"):
-        table.add_column(title, overflow="fold")
-    for one in found:
-        first = next(iter(one.findings), None)
-        layer, step, fix = "", "", ""
-        if first is not None:
-            layer, fix = first.layer, first.fix
-            step = "" if first.step is None else f"{first.step:,}"
-        table.add_row(str(one.folder), one.verdict, layer, step, fix)
+    from ninja import streams
+
+    if not found:
+        return
     shown = console()
+    shared = Path(os.path.commonpath([one.folder.parent for one in found]))
+    titles = ("run", "layer", "step", "verdict", "fix")
+    lines = [_line(one, shared) for one in found]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in titles:  # the long ones last: what does not fit goes on below itself
+        table.add_column(title, overflow="fold", no_wrap=title == "step")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    if streams.width() is not None:  # a file has room for everything, and one line a run
+        shown.width = sum(max(map(cell_len, column)) + 2 for column in zip(titles, *lines))
+    shown.print(Text(f"in {_shown(shared)}:"), soft_wrap=True)
     shown.print(table)
     healthy = sum(not one.is_sick for one in found)
-    shown.print(f"{healthy} of {len(found)} runs are healthy")
+    shown.print(f"{healthy} of {len(found)} runs are healthy", soft_wrap=True)
+
+
+def _line(one: "Diagnosed", shared: Path) -> tuple[str, ...]:
+    """Of the table."""
+    name, first = _shown(one.folder.relative_to(shared)), next(iter(one.findings), None)
+    if first is None:
+        return name, "", "", one.verdict, ""
+    step = "" if first.step is None else f"{first.step:,}"
+    return name, first.layer, step, one.verdict, first.fix
+
+
+def _shown(folder: Path) -> str:
+    """Its name in one line."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(folder))
 
 
 def _explain(one: "Diagnosed") -> None:
+    from rich.text import Text
+
     from ninja import records
     from ninja.screen.layers import layers_table, parts
+    from ninja.screen.losses import shown_loss
 
     shown = console()
     rows = [row for row in records.rows(one.folder) if "layers" in row]
     looks = [row for row in rows if any("grad_norm" in of for of in row["layers"])]
     for row in [*looks[:1], *looks[1:][-1:]]:
-        shown.print(f"\n{one.folder}, step {row['step']:,}: loss {row['loss']:.4f}", soft_wrap=True)
+        said = f"step {row['step']:,}: loss {shown_loss(row['loss'])}"
+        shown.print(Text(f"\n{_shown(one.folder)}, {said}"), soft_wrap=True)
         found = parts(row["layers"])
         table = layers_table(found, shown.width, len(found) + 2)
         if table is not None:

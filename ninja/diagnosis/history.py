@@ -219,4 +219,4 @@ def _units(layers: Sequence[Row]) -> Iterator[Unit]:
             weights[layer["node"]] = latest
     for before, layer in hidden(layers):
         source = before["node"] if before else ""
-        yield Unit(layer["node"], layer["rule"], source, weights[layer["node"]])
+        yield Unit(layer["node"], layer["rule"], source, weights.get(layer["node"], ""))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ninja import diagnosis, folders, records, result
 from ninja.diagnosis import Evidence, Finding
+from ninja.folders import UNWATCHED
 from ninja.result import Result
 
 Lines = Iterable[tuple[dict[str, Any], Sequence[records.Place]]]
@@ -51,6 +52,7 @@ def save(
     Raises:
         OSError: it cannot be written.
     """
+    unknown = [name for name in diagnosis.unknown(evidence) if name not in UNWATCHED]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / result.RESULT).unlink(missing_ok=True)
     with records.Record(folder) as record:
@@ -69,7 +71,7 @@ def save(
             diverged=None,
             data_sha256="",
             config={},
-            verdict=diagnosis.verdict(findings, diagnosis.unknown(evidence)),
+            verdict=diagnosis.verdict(findings, unknown),
             findings=json.loads(json.dumps([asdict(one) for one in findings])),
             evidence=json.loads(json.dumps([asdict(one) for one in evidence])),
             **about,

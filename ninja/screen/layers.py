@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ninja.diagnosis.history import hidden
 from ninja.diagnosis.ranges import DEAD, GAP, PROFILE, SATURATED, UPDATE, Range
+from ninja.screen.losses import LARGE
 
 OUTSIDE = "bold red"
 """Of a number outside its healthy range; bold where there are no colours."""
@@ -64,7 +65,13 @@ class Column:
 
 
 def _share(value: float) -> str:
-    return f"{value:.0%}" if math.isfinite(value) else str(value)
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.0%}" if abs(value) < LARGE else f"{value:.0e}"
+
+
+def _log(value: float) -> str:
+    return f"{value:+.1f}" if abs(value) < LARGE or math.isinf(value) else f"{value:+.0e}"
 
 
 def _gauge(value: float) -> str:
@@ -79,8 +86,8 @@ def _gauge(value: float) -> str:
 
 COLUMNS = {
     "grad": Column("grad norm", "{:.1e}".format, None, 4),
-    "update": Column("update", "{:+.1f}".format, UPDATE, 1),
-    "eased": Column("update", "{:+.1f}".format, None, 1),
+    "update": Column("update", _log, UPDATE, 1),
+    "eased": Column("update", _log, None, 1),
     "saturated": Column("saturated", _share, SATURATED, 2),
     "dead": Column("dead", _share, DEAD, 3),
     "gap": Column("gap", "{:.0e}".format, GAP, 5),
@@ -139,12 +146,13 @@ def _part(
         if active and last is not None:
             numbers["profile"] = _log_ratio(read["delta_rms"], last)
     trained = [layer["node"] for layer in group if layer["tensor"] != "y"]
-    first, end = group[0]["node"], active or trained[-1]
+    first = group[0]["node"]
+    end = active or (trained or [first])[-1]
     return Part(first if first == end else f"{first} … {end}", numbers)
 
 
 def _log_ratio(delta: float, last: float) -> float:
-    if not (math.isfinite(delta) and math.isfinite(last)):
+    if not (0 <= delta < math.inf and 0 <= last < math.inf):  # what is no RMS
         return math.nan
     if delta == 0:
         return -math.inf

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+from ninja.screen.losses import shown_loss
+
 SECONDS = 2.0  # between two lines
 
 
@@ -19,7 +21,7 @@ class Lines:
         if now - self.printed < SECONDS:
             return
         first, self.printed = self.printed == float("-inf"), now
-        parts = [f"step {row['step']:>7,}/{self.steps:,}", f"loss {row['loss']:.4f}"]
+        parts = [f"step {row['step']:>7,}/{self.steps:,}", f"loss {shown_loss(row['loss'])}"]
         if "grad_norm" in row:
             parts.append(f"grad {row['grad_norm']:.2e}")
         if "gap" in row:

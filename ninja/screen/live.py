@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ninja.config import ProbeConfig, RunConfig
 from ninja.screen.layers import OUTSIDE, Part, layers_table, parts
+from ninja.screen.losses import shown_loss
 
 SECOND = 4
 """Drawings a second, at most."""
@@ -141,13 +142,17 @@ class View:
 
     def _numbers(self, width: int) -> Text:
         mean = sum(self.losses) / len(self.losses)
-        pieces = [f"loss {self.row['loss']:.4f}", f"mean {mean:.4f}", f"lr {self.row['lr']:g}"]
+        pieces = [
+            f"loss {shown_loss(self.row['loss'])}",
+            f"mean {shown_loss(mean)}",
+            f"lr {self.row['lr']:g}",
+        ]
         if self.gap is not None:
             pieces.append(f"gap {self.gap:.1e}")
         if "grad_norm" in self.row:
             pieces.append(f"grad {self.row['grad_norm']:.1e}")
         if self.validation is not None:
-            pieces.append(f"validation {self.validation:.4f}")
+            pieces.append(f"validation {shown_loss(self.validation)}")
         while len("  ".join(pieces)) > width and len(pieces) > 1:
             pieces.pop()
         return Text("  ").join(_named(piece) for piece in pieces)

@@ -15,6 +15,7 @@ from ninja.diagnosis.evidence import Evidence
 from ninja.result import Result
 from ninja.screen.findings import findings
 from ninja.screen.layers import OUTSIDE
+from ninja.screen.losses import LARGE, shown_loss
 
 FILES = {
     "record": (records.LINES,),
@@ -76,9 +77,9 @@ def _ending(ended: Result) -> Iterator[Text]:
     losses = ended.losses
     yield Text.assemble(("done", "bold green"), f"  {took}")
     names = ("train", "validation", "test")
-    values = [Text.assemble(f"{name} ", (f"{losses[name]:.4f}", "bold")) for name in names]
+    values = [Text.assemble(f"{name} ", (shown_loss(losses[name]), "bold")) for name in names]
     yield Text("loss  ").append_text(Text("  ").join(values))
-    yield Text(f"      train by the batches' own statistics {losses['by_batch']:.4f}")
+    yield Text(f"      train by the batches' own statistics {shown_loss(losses['by_batch'])}")
 
 
 def _table(items: Sequence[Evidence], width: int) -> Table:
@@ -122,6 +123,8 @@ def _number(name: str, value: float) -> str:
         return f"{value:.1e}"
     if name == "non-finite values":
         return f"{value:,.0f}"
+    if abs(value) >= LARGE:
+        return f"{value:+.1e}"
     return f"{value:+z.3f}" if name == "mismatch" else f"{value:+z.2f}"
 
 

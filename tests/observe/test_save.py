@@ -53,6 +53,13 @@ def test_the_command_reads_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "0 … 1" in capsys.readouterr().out
 
 
+def test_what_no_watched_training_can_tell_is_not_held_against_it(tmp_path: Path) -> None:
+    health = watched("plain", 60, 10)
+    found = result.read(health.save(tmp_path))
+    assert found is not None
+    assert found.verdict == diagnosed(tmp_path).verdict == health.verdict() == "healthy"
+
+
 def test_again_and_again_while_it_lasts(tmp_path: Path) -> None:
     with seen("plain") as (training, health):
         for number in range(1, 4):
