@@ -11,6 +11,7 @@ from torch import nn
 from ninja import diagnosis
 from ninja.diagnosis import About, Finding
 from ninja.observe import checks
+from ninja.observe.broken import blamed, broken
 from ninja.observe.calls import Look
 from ninja.observe.chain import links
 from ninja.observe.classes import classes_of
@@ -22,7 +23,7 @@ from ninja.observe.measure import Measure
 from ninja.observe.modules import Modules, compiled, unwrapped
 from ninja.observe.nodes import Nodes
 from ninja.observe.record import Story
-from ninja.observe.stack import Hidden, measured, predicted
+from ninja.observe.stack import Hidden, alike, measured, predicted
 from ninja.observe.untouched import untouched
 from ninja.observe.updates import Updates
 from ninja.theory import depth_scale
@@ -42,7 +43,8 @@ class Preflight:
         verdict: in words.
         chi: χ₁, the factor of |δ|² from a layer to the one below, predicted by theory: the
             geometric mean of the layers'; none where theory does not apply.
-        depth_scale: ξ = −1/ln χ₁, in layers; negative where gradients grow.
+        depth_scale: ξ = −1/ln χ₁, in layers; negative where gradients grow, 0 where none
+            passes.
         theory: why it does not apply; empty where it does.
         rows: in the form of `ninja.records.rows`.
     """
@@ -80,7 +82,8 @@ def preflight(
 
         ninja.preflight(model, next(iter(loader)), torch.nn.functional.cross_entropy).report()
 
-    A model in evaluation mode is put into training mode for the while.
+    A model in evaluation mode is put into training mode for the while. A loss function that is a
+    module comes out as it went in, too.
 
     Args:
         model: that is to be trained.
@@ -101,7 +104,7 @@ def preflight(
     told = checks.classes(classes)
     plain = unwrapped(model)
     checks.shaped(plain)
-    with untouched(model):
+    with untouched(model, loss_fn):
         if not model.training:
             model.train()
         flight = _Flight(plain, blind=any(compiled(model)))
@@ -111,7 +114,7 @@ def preflight(
             if not flight.drew:
                 break
             flight.look(model, batch, loss_fn)
-        return flight.landed(loss.item(), told)
+        return flight.landed(loss.item(), told, batch)
 
 
 class _Flight:
@@ -154,13 +157,19 @@ class _Flight:
         self.drew = not torch.equal(before, torch.get_rng_state())
         return loss
 
-    def landed(self, loss: float, classes: int | None) -> Preflight:
+    def landed(self, loss: float, classes: int | None, batch: Any) -> Preflight:
         """What was seen."""
         rows = list(self._story.rows())
-        history = diagnosis.read(rows)
-        findings = diagnosis.diagnose(history, About(classes=classes))
+        history = diagnosis.read(alike(self._model, row) for row in rows)
+        # of a loss that is no number it is not to be said that it is far above ln C
+        about = About(classes=classes if math.isfinite(rows[0]["loss"]) else None)
+        findings = diagnosis.diagnose(history, about)
+        diverged = any(of.kind == "diverged" for of in findings)
+        cause = broken(self._model, batch) if diverged else None
+        findings = findings if cause is None else blamed(findings, cause)
         unknown = diagnosis.unknown(diagnosis.gather(history))
         layers, why = self._hidden(rows[0].get("layers", ()))
+        why = cause.reason if why and cause is not None else why
         chi = _mean([of.chi for of in layers if of.chi is not None])
         return Preflight(
             loss,
@@ -177,11 +186,16 @@ class _Flight:
         """The hidden layers, and why nothing is predicted of them, if nothing is."""
         found = measured(self._model, layers)
         linked = links(reached(self._look))
-        return (found, linked) if isinstance(linked, str) else (predicted(found, linked), "")
+        if isinstance(linked, str):
+            return found, linked
+        told = predicted(found, linked)
+        return (found, told) if isinstance(told, str) else (told, "")
 
 
 def _mean(factors: Sequence[float]) -> float | None:
     """The geometric mean."""
     if not factors:
         return None
-    return math.exp(sum(math.log(max(factor, 1e-300)) for factor in factors) / len(factors))
+    if min(factors) == 0:
+        return 0.0
+    return math.exp(sum(map(math.log, factors)) / len(factors))

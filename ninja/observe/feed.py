@@ -63,6 +63,22 @@ def copied(batch: Any) -> Any:
     return batch
 
 
+def finite(batch: Any) -> bool:
+    """Whether its dense tensors of floating point are; what is within is looked into as above.
+
+    A tensor without numbers (meta) counts as finite.
+    """
+    if isinstance(batch, Tensor):
+        dense = batch.layout is torch.strided and not batch.is_nested and not batch.is_meta
+        if not dense or not batch.is_floating_point():
+            return True
+        # torch has no isfinite for the narrowest formats
+        return bool((batch.float() if batch.itemsize == 1 else batch).isfinite().all())
+    if isinstance(batch, Mapping):
+        return all(map(finite, batch.values()))
+    return not isinstance(batch, (tuple, list)) or all(map(finite, batch))
+
+
 @torch.enable_grad()
 def pulled(model: nn.Module, batch: Any, loss_fn: LossFn) -> Tensor:
     """The loss of a batch, after its gradients were added to the model's."""

@@ -62,14 +62,11 @@ def flight(console: Console, found: "Preflight") -> None:
         console: to print to.
         found: by `ninja.preflight`.
     """
-    console.print(f"loss {found.loss:.4f}", soft_wrap=True)
+    console.print(f"loss {_number(found.loss, '.4f' if found.loss < 1e6 else '.3g')}")
     if found.layers:
         console.print(_profile(found))
     if found.chi is not None and found.depth_scale is not None:
-        console.print(
-            f"theory: χ₁ {found.chi:.4f}, depth scale {found.depth_scale:.3g} layers",
-            soft_wrap=True,
-        )
+        console.print(f"theory: χ₁ {found.chi:.4f}, {_depth(found.depth_scale)}", soft_wrap=True)
     else:
         console.print(Text(f"theory does not apply: {found.theory}", "dim"), soft_wrap=True)
     console.print(f"verdict: {found.verdict}", soft_wrap=True)
@@ -88,7 +85,7 @@ def _profile(found: "Preflight") -> Table:
         cells = [
             _number(math.sqrt(of.q) if of.q >= 0 else math.nan, ".3g"),
             _number(of.delta, ".1e"),
-            _number(of.profile, "+.2f"),
+            GONE if of.delta == 0 else _number(of.profile, "+.2f"),
             _number(of.gain, ".3g"),
             _number(of.suggested, ".3g"),
         ]
@@ -98,5 +95,24 @@ def _profile(found: "Preflight") -> Table:
     return table
 
 
+GONE = "gone"
+"""The logarithm of a gradient that is zero."""
+
+
+def _depth(scale: float) -> str:
+    """A depth scale in words."""
+    if scale == 0:
+        return "no gradient passes"
+    if math.isinf(scale):
+        return "gradients keep their size"
+    if scale < 0:
+        return f"squared gradients grow by e in {-scale:.3g} layers"
+    return f"depth scale {scale:.3g} layers"
+
+
 def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+    if value is None:
+        return ""
+    if value == -math.inf:  # a logarithm
+        return GONE
+    return format(value, form) if math.isfinite(value) else "not finite"

@@ -22,6 +22,7 @@ from torch.nn.modules.conv import _ConvNd
 from ninja.diagnosis.history import hidden
 from ninja.errors import TheoryError
 from ninja.theory import NAMED, critical_weight_variance, length, mean_square_slope
+from ninja.theory.mean_field import LARGEST
 
 Row = Mapping[str, Any]
 
@@ -86,12 +87,35 @@ def measured(model: nn.Module, layers: Sequence[Row]) -> list[Hidden]:
     return found
 
 
+def alike(model: nn.Module, row: Row) -> Row:
+    """A row before any step, that tells of weights without a spread.
+
+    The learning rate is 0, as no step was made. An update has the size of such a weight's spread
+    then, both none: a ratio of 1, as it is in the record of a training.
+
+    Args:
+        model: whose.
+        row: of its only look.
+    """
+    told = [
+        {**layer, "update_ratio": 0.0} if _is_alike(model, layer) else layer
+        for layer in row.get("layers", ())
+    ]
+    return {**row, "lr": 0.0, "layers": told}
+
+
+def _is_alike(model: nn.Module, layer: Row) -> bool:
+    """Whether all units of a layer have the same weights, each the same to all it reads."""
+    module = _weights(model, layer["node"]) if layer["tensor"] == "weight" else None
+    if module is None or module.weight.is_meta or not module.weight.numel():
+        return False
+    least, most = module.weight.detach().double().aminmax()
+    return bool(least == most) and (len(module.weight) > 1 or bool(most == 0))
+
+
 def _weights(model: nn.Module, name: str) -> nn.Linear | _ConvNd | None:
     """The linear layer or convolution of that name, if it is one."""
-    try:
-        module = model.get_submodule("" if name == "model" else name)
-    except AttributeError:
-        return None
+    module = dict(model.named_modules()).get("" if name == "model" else name)
     return module if isinstance(module, (nn.Linear, _ConvNd)) else None
 
 
@@ -119,6 +143,8 @@ def _suggested(module: nn.Linear | _ConvNd, activation: str) -> float | None:
 
 
 def _log_ratio(one: float, other: float) -> float:
+    if math.isnan(one) or math.isnan(other):
+        return math.nan
     if not (one > 0 and other > 0):
         return math.nan if one == other else (-math.inf if one == 0 else math.inf)
     return math.log10(one) - math.log10(other)
@@ -137,24 +163,29 @@ class Link:
     kept: float
 
 
-def predicted(found: Sequence[Hidden], links: Sequence[Link]) -> list[Hidden]:
-    """The hidden layers with what theory says of them.
+def predicted(found: Sequence[Hidden], links: Sequence[Link]) -> list[Hidden] | str:
+    """The hidden layers with what theory says of them, or why it says nothing.
 
     Args:
         found: measured, of a fully connected stack.
         links: from each to the next, one fewer.
     """
+    unfit = "holds values that are not finite, or beyond all use"
     q = found[0].q
     lengths, factors = [q], list[float]()
     for one, link in zip(found, links, strict=False):
         variance = _variance(link.layer) * link.kept
+        if not 0 <= q < LARGEST:
+            return f"the pre-activation of {one.activation} number {len(lengths)} {unfit}"
+        if not math.isfinite(variance + _bias_variance(link.layer)):
+            return f"the linear layer after {one.activation} number {len(lengths)} {unfit}"
         factors.append(variance * mean_square_slope(q, one.activation))
         q = length(q, variance, _bias_variance(link.layer), one.activation)
         lengths.append(q)
     profile = [0.0]
     for chi, link in zip(reversed(factors), reversed(links), strict=True):
         ratio = link.layer.out_features / link.layer.in_features
-        profile.append(profile[-1] + math.log10(max(chi * ratio, 1e-300)) / 2)
+        profile.append(profile[-1] + (math.log10(chi * ratio) / 2 if chi > 0 else -math.inf))
     both = zip(found, lengths, [*factors, None], reversed(profile), strict=True)
     return [
         replace(one, predicted_q=q, chi=chi, predicted_profile=level) for one, q, chi, level in both

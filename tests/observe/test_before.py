@@ -103,6 +103,49 @@ def test_also_if_the_forward_or_the_loss_fails() -> None:
     assert clean()
 
 
+class Criterion(nn.Module):
+    """A loss that learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, out: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(self.norm(out), y)
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_loss_that_is_a_module_comes_out_as_it_went_in(bound: bool) -> None:
+    loss = Criterion()
+    ninja.preflight(mlp(), batch(0, 5, 6), loss.forward if bound else loss)
+    assert loss.norm.weight.grad is None
+    assert loss.norm.num_batches_tracked.item() == 0
+
+
+def test_a_model_that_holds_a_sparse_matrix() -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("edges", torch.eye(5).to_sparse())
+            self.net = mlp()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(torch.sparse.mm(self.edges, x))
+
+    model, given, state = Graph(), batch(0, 5, 6), torch.get_rng_state()
+    assert ninja.preflight(model, given, F.cross_entropy).loss > 0
+    assert torch.equal(model.edges.to_dense(), torch.eye(5))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_scripted_model() -> None:
+    model = torch.jit.script(mlp())
+    found = ninja.preflight(model, batch(0, 5, 6), F.cross_entropy)
+    assert math.isfinite(found.loss)
+    assert all(p.grad is None for p in model.parameters())
+
+
 def test_a_model_in_evaluation_mode_is_looked_at_in_training() -> None:
     model = mlp(nn.BatchNorm1d(8), nn.ReLU()).eval()
     before = model[1].running_mean.clone()
@@ -220,6 +263,61 @@ def test_what_is_wrong_from_the_start() -> None:
     nn.init.normal_(model[-1].weight, std=5.0)
     found = ninja.preflight(model, (X, Y), F.cross_entropy)
     assert "overconfident" in {of.kind for of in found.findings}
+
+
+def filled(value: float, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
+    model = deep(1.0, depth=3, width=8, activation=activation)
+    for p in model.parameters():
+        nn.init.constant_(p, value)
+    return model
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU, nn.GELU])
+@pytest.mark.parametrize("value", [0.0, 0.5, -0.5])
+def test_weights_that_are_all_the_same_are_symmetric(
+    value: float, activation: type[nn.Module], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = ninja.preflight(filled(value, activation), (X.abs(), Y), F.cross_entropy)
+    assert found.verdict == "symmetric"
+    assert value or found.findings[0].layer == "0"
+    assert "kaiming_normal_" in found.findings[0].fix
+    found.report()
+    printed = capsys.readouterr().out
+    assert not {"nan", "+nan", "inf", "-inf", "-300.00", "-150.00"} & set(printed.split())
+    assert "scale -" not in printed
+    assert ("no gradient passes" in printed) == (value == 0)
+
+
+def spoilt_inside() -> nn.Module:
+    model = deep(1.0, depth=3)
+    nn.init.constant_(model[2].bias, math.inf)
+    return model
+
+
+SPOILT: dict[str, tuple[Callable[[], nn.Module], Tensor]] = {
+    "batch": (lambda: deep(1.0, depth=3), X.masked_fill(X > 1, math.nan)),
+    "infinite": (lambda: deep(1.0, depth=3, activation=nn.ReLU), X.masked_fill(X > 1, math.inf)),
+    "weights": (lambda: filled(math.nan), X),
+    "relu": (lambda: filled(math.nan, nn.ReLU), X),
+    "one bias": (spoilt_inside, X),
+}
+
+
+@pytest.mark.parametrize(("make", "x"), SPOILT.values(), ids=SPOILT)
+def test_what_is_not_finite_is_diverged(
+    make: Callable[[], nn.Module], x: Tensor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = ninja.preflight(make(), (x, Y), F.cross_entropy)
+    assert found.findings[0].kind == "diverged"
+    assert found.findings[0].severity == "sick"
+    assert "holds values that are not finite" in found.findings[0].reason
+    assert found.verdict == "diverged"
+    assert found.chi is None
+    assert ("the batch holds values" in found.theory) == (x is not X)
+    assert "not finite" in found.theory
+    found.report()
+    printed = capsys.readouterr().out
+    assert not {"nan", "+nan", "inf", "+inf", "-inf"} & set(printed.split())
 
 
 def test_one_pass_is_enough_unless_numbers_are_drawn() -> None:

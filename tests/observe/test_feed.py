@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the field gives it)
 from torch import Tensor, nn
 
-from ninja.observe.feed import copied, fed, pulled
+from ninja.observe.feed import copied, fed, finite, pulled
 from tests.observe.trainings import batch, mlp
 
 X, Y = batch(0, 5, 6)
@@ -63,6 +63,14 @@ def test_copies_are_of_the_same_kind() -> None:
     assert torch.equal(found["a"][0], X)
     assert found["a"][0] is not X
     assert copied(X.clone().requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite(value: float) -> None:
+    assert finite({"a": (X, [Y, "text"]), "b": Pair(X, None)})
+    assert not finite({"a": (X, [Y, X + value])})
+    assert finite((torch.empty(2, device="meta"), torch.eye(2).to_sparse()))
+    assert finite(torch.eye(2).to(torch.float8_e4m3fn))
 
 
 @pytest.mark.parametrize(

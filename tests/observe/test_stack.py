@@ -87,6 +87,26 @@ def test_a_stack_of_equal_layers_is_that_of_the_theory(
     assert found[-1].chi is None
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_of_what_is_not_finite_nothing_is_predicted(value: float) -> None:
+    halves = [Hidden("", "relu", 1.0, None, None, None, None)] * 3
+    sound, broken = nn.Linear(4, 4), nn.Linear(4, 4)
+    nn.init.constant_(broken.weight, value)
+    spoilt = [Hidden("", "relu", value, None, None, None, None), *halves[1:]]
+    for found, links in ((halves, [sound, broken]), (spoilt, [sound, sound])):
+        said = predicted(found, [Link(of, 1.0) for of in links])
+        assert isinstance(said, str)
+        assert "not finite" in said
+
+
+def test_where_no_gradient_passes_its_logarithm_is_endless() -> None:
+    halves = [Hidden("", "relu", 1.0, None, None, None, None)] * 2
+    nothing = nn.Linear(4, 4, bias=False)
+    nn.init.zeros_(nothing.weight)
+    first, last = predicted(halves, [Link(nothing, 1.0)])
+    assert (first.chi, first.predicted_profile, last.predicted_q) == (0, -math.inf, 0)
+
+
 def test_deep_inside_it_is_the_fixed_points() -> None:
     linear = nn.Linear(100, 100, bias=False)
     nn.init.constant_(linear.weight, 5 / 30)
