@@ -18,7 +18,6 @@ VERDICTS = {
     ("batchnorm", "0.5"): "healthy",
     ("batchnorm", "1"): "healthy",
     ("batchnorm", "5/3"): "healthy",
-    ("batchnorm", "10"): "stalled",
 }
 """What each cell of the grid is called."""
 
@@ -36,6 +35,8 @@ def measure(*, quick: bool) -> Measured:
     for (norm, gain), verdict in VERDICTS.items():
         cell = of(norm, gain, runs)
         found[f"{norm}_{gain}"] = [float(run.verdict == verdict) for run in cell]
+    large, usual = (_updates(of("batchnorm", gain, runs)) for gain in ("10", "1"))
+    found["batchnorm_update"] = [ten - one for ten, one in zip(large, usual, strict=True)]
     found["gap"] = [max(_number(run, "gap", "run") for run in runs)]
     return found
 
@@ -57,6 +58,21 @@ def of(norm: str, gain: str, runs: Iterable[Diagnosed]) -> list[Diagnosed]:
         and config["norm"]["name"] == norm
         and gain_value(config["init"]["gain"]) == gain_value(gain)
     ]
+
+
+def _updates(runs: Iterable[Diagnosed]) -> list[float]:
+    """log10 of the first update of the hidden matrices, by seed and engine."""
+
+    def of(run: Diagnosed) -> float:
+        hidden = {f"{unit.weights}.W" for unit in run.history.units}
+        rows = [at for at, name in enumerate(run.history.matrices) if name in hidden]
+        return float(run.history.moves["update_ratio"][0, rows].mean())
+
+    def key(run: Diagnosed) -> tuple[int, str]:
+        config = run.about.config or {}
+        return config["seed"], config["backward"]
+
+    return [of(run) for run in sorted(runs, key=key)]
 
 
 def _number(run: Diagnosed, name: str, when: str) -> float:
