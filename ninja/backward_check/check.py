@@ -17,6 +17,7 @@ from ninja.backward_check.reasons import Looked
 from ninja.backward_check.result import BackwardCheck
 from ninja.backward_check.submodules import calls
 from ninja.errors import ConfigError
+from ninja.observe.untouched import untouched
 from ninja.schema import check_seed
 
 SUBMODULE_ELEMENTS = 100
@@ -27,8 +28,8 @@ def check_backward(fn: Any, inputs: Any, *, seed: int = 0, elements: int = 500) 
 
     The gradient of Σ output·delta with random deltas is compared in float64 with central
     differences, element by element; then `torch.autograd.gradcheck` looks at the whole Jacobian.
-    What it is given is left as it was: a module's parameters, buffers, dtype and mode, and the
-    global random generators. A function that draws from these (dropout) is held to the same draw.
+    What it is given is left as it was: a module's parameters, buffers, dtype, mode and attributes,
+    and the global random generators. A function that draws from these (dropout) is held to the same draw.
 
     Elements at which the function has no derivative (ReLU at 0) are left out, and this is said.
 
@@ -50,7 +51,7 @@ def check_backward(fn: Any, inputs: Any, *, seed: int = 0, elements: int = 500) 
         raise ConfigError(f"elements: {elements} is too few, give 1 or more")
     problem = problem_of(fn, inputs)
     here = generators_untouched(problem.points)
-    with torch.inference_mode(False), torch.enable_grad(), here as state:
+    with torch.inference_mode(False), torch.enable_grad(), untouched(fn), here as state:
         problem, notes = _repeatable(problem, state)
         found = _check(problem, seed, elements)
         if isinstance(fn, nn.Module):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -454,6 +455,40 @@ def test_a_module_is_left_as_it_was() -> None:
     assert torch.equal(module[0].weight.grad, torch.ones(6, 4))
     assert module[1].weight.grad is None
     assert not any(one._forward_pre_hooks or one._forward_hooks for one in module.modules())
+
+
+class Keeps(nn.Module):
+    """Caches a mask, counts, and draws from numpy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out, self.mask = nn.Linear(4, 4), None
+        self.memo: dict[str, Tensor] = {}
+        self.state = torch.zeros(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        np.random.rand()
+        self.mask = torch.ones(4, dtype=x.dtype) if self.mask is None else self.mask
+        self.memo["y"] = y = self.out(x * self.mask)
+        self.state = y.detach()[0]
+        return y
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_attributes_and_numpys_generator_are_left_as_they_were(bound: bool) -> None:
+    module, x = Keeps(), draw(2, 4)
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    if bound:
+        fault_of(lambda: check_backward(module.forward, x), ConfigError)  # whose weights are float32
+    else:
+        assert check_backward(module, x)
+    assert np.random.rand() == expected
+    assert module.mask is None
+    assert module.memo == {}
+    assert (module.state.dtype, module.state.tolist()) == (torch.float32, [0, 0, 0, 0])
+    module(x)
 
 
 @pytest.mark.parametrize("name", ["weight doubled", "raises", "random", "float32"])
