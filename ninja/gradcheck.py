@@ -44,7 +44,12 @@ class GradientCheck:
 
 
 def gradient_check(
-    f: Callable[[Array], Any], x: Array, dx_analytical: Any, eps: float = 1e-5
+    f: Callable[[Array], Any],
+    x: Array,
+    dx_analytical: Any,
+    eps: float = 1e-5,
+    *,
+    size: float | None = None,
 ) -> GradientCheck:
     """Compare an analytical gradient of f at x with the numerical one.
 
@@ -57,6 +62,7 @@ def gradient_check(
         x: numpy array or tensor of floating point.
         dx_analytical: ∂f/∂x, array or tensor of exactly x's shape.
         eps: half the step.
+        size: of the terms that f sums, by which its rounding is judged; |f(x)| if not given.
 
     Raises:
         ConfigError: x is not floating point, eps is not above 0, or f does not return one number
@@ -69,7 +75,8 @@ def gradient_check(
     point = _array(x)
     analytical = _array(dx_analytical).astype(np.float64)
     point = point.astype(np.float64)
-    numerical, size = _central_differences(f, x, point, eps)
+    numerical, found = _central_differences(f, x, point, eps)
+    size = found if size is None else size
     if analytical.shape != point.shape:
         reason = f"the gradient has shape {analytical.shape}, and x {point.shape}"
         everywhere = np.ones(point.shape, dtype=np.bool_)

@@ -27,6 +27,7 @@ class Backward:
         gradients: of each tensor, none where autograd has none.
         live: which outputs carry a gradient.
         failure: what the backward raised, in a line; empty if nothing.
+        sparse: some of the gradients were, and are dense here.
         faults: breaches of contract that autograd puts right, or does not see.
     """
 
@@ -34,6 +35,7 @@ class Backward:
     live: tuple[bool, ...]
     failure: str = ""
     faults: tuple[Fault, ...] = ()
+    sparse: bool = False
 
 
 def pull_back(problem: Problem, deltas: Sequence[Tensor]) -> Backward:
@@ -52,9 +54,16 @@ def pull_back(problem: Problem, deltas: Sequence[Tensor]) -> Backward:
     used = [one for one in outputs if one.requires_grad]
     given = [delta for delta, carries in zip(deltas, live, strict=True) if carries]
 
+    sparse = False
+
     def gradients() -> tuple[Tensor | None, ...]:
+        nonlocal sparse
         fresh = [delta.clone() for delta in given]
-        return torch.autograd.grad(used, leaves, fresh, retain_graph=True, allow_unused=True)
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            used, leaves, fresh, retain_graph=True, allow_unused=True
+        )
+        sparse = any(map(_is_sparse, found))
+        return tuple(map(_dense, found))
 
     try:
         with _watched(used) as faults:
@@ -64,7 +73,15 @@ def pull_back(problem: Problem, deltas: Sequence[Tensor]) -> Backward:
     if not all(_close(one, other) for one, other in zip(made, again, strict=True)):
         said = "two calls of the backward differ: it draws random numbers, or keeps a state"
         faults.append(Fault(None, said))
-    return Backward(made, live, faults=tuple(dict.fromkeys(faults)))
+    return Backward(made, live, faults=tuple(dict.fromkeys(faults)), sparse=sparse)
+
+
+def _is_sparse(gradient: Tensor | None) -> bool:
+    return gradient is not None and gradient.layout is not torch.strided
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    return gradient.to_dense() if gradient is not None and _is_sparse(gradient) else gradient
 
 
 def _close(one: Tensor | None, other: Tensor | None) -> bool:

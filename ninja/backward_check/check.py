@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from ninja.backward_check.analytical import pull_back
 from ninja.backward_check.arguments import first_line
-from ninja.backward_check.judge import failed, judged
+from ninja.backward_check.judge import failed, is_drowned, judged
 from ninja.backward_check.numerical import compare, objective, scale, too_coarse
 from ninja.backward_check.problem import Problem, problem_of
 from ninja.backward_check.randomness import State, generators_untouched, get_state
@@ -17,6 +17,7 @@ from ninja.backward_check.reasons import Looked
 from ninja.backward_check.result import BackwardCheck
 from ninja.backward_check.submodules import calls
 from ninja.errors import ConfigError
+from ninja.observe.untouched import untouched
 from ninja.schema import check_seed
 
 SUBMODULE_ELEMENTS = 100
@@ -27,8 +28,9 @@ def check_backward(fn: Any, inputs: Any, *, seed: int = 0, elements: int = 500) 
 
     The gradient of Σ output·delta with random deltas is compared in float64 with central
     differences, element by element; then `torch.autograd.gradcheck` looks at the whole Jacobian.
-    What it is given is left as it was: a module's parameters, buffers, dtype and mode, and the
-    global random generators. A function that draws from these (dropout) is held to the same draw.
+    What it is given is left as it was: a module's parameters, buffers, dtype, mode and attributes,
+    and the global random generators. A function that draws from these (dropout) is held to the
+    same draw.
 
     Elements at which the function has no derivative (ReLU at 0) are left out, and this is said.
 
@@ -50,7 +52,7 @@ def check_backward(fn: Any, inputs: Any, *, seed: int = 0, elements: int = 500) 
         raise ConfigError(f"elements: {elements} is too few, give 1 or more")
     problem = problem_of(fn, inputs)
     here = generators_untouched(problem.points)
-    with torch.inference_mode(False), torch.enable_grad(), here as state:
+    with torch.inference_mode(False), torch.enable_grad(), untouched(fn), here as state:
         problem, notes = _repeatable(problem, state)
         found = _check(problem, seed, elements)
         if isinstance(fn, nn.Module):
@@ -60,7 +62,7 @@ def check_backward(fn: Any, inputs: Any, *, seed: int = 0, elements: int = 500) 
 
 def _repeatable(problem: Problem, state: State) -> tuple[Problem, list[str]]:
     """The same problem, with its random draws held if it has any."""
-    notes = [
+    notes = [*problem.notes] + [
         f"{name} is changed in place: the gradients are of a copy" for name in problem.changed()
     ]
     first = problem.call(problem.points)
@@ -92,21 +94,29 @@ def _check(problem: Problem, seed: int, elements: int) -> BackwardCheck:
         for one in outputs.values()
     ]
     backward = pull_back(problem, deltas)
+    if "use_reentrant=True" in backward.failure:
+        raise ConfigError(
+            "fn: checkpoints with use_reentrant=True, which torch cannot differentiate by chosen "
+            "tensors: give use_reentrant=False"
+        )
     if backward.failure:
         return failed(problem, backward.failure)
     live = backward.live if any(backward.live) else (True,) * len(deltas)
     total = objective(problem, deltas, live)
-    if too_coarse(total, problem.points, generator):
+    if too_coarse(total, problem.points, generator, total.size()):
         raise ConfigError(
             "fn: computes in less than float64 inside (a .float(), a constant of float32?), and "
             "rounding would drown the gradient"
         )
     comparisons = [
-        compare(total, problem.points, i, gradient, generator, elements)
+        compare(total, problem.points, i, gradient, generator, elements, total.size(i))
         for i, gradient in enumerate(backward.gradients)
     ]
     bends = any(found.close_by or found.kinks.any() for found in comparisons)
-    agrees, complaint = (None, "") if bends else _torch_gradcheck(problem, elements)
+    skip = bends or backward.sparse  # its own differences know neither
+    agrees, complaint = (None, "") if skip else _torch_gradcheck(problem, elements)
+    if complaint.startswith("Jacobian mismatch") and all(one.passed for one in comparisons):
+        agrees, complaint = None, ""  # its step fits one scale, and its rounding is not allowed for
     return judged(
         Looked(problem, deltas, live, backward, comparisons, list(outputs), agrees, complaint)
     )
@@ -142,7 +152,7 @@ def _located(fn: nn.Module, problem: Problem, found: BackwardCheck, seed: int) -
             alone = _check(inner, seed, SUBMODULE_ELEMENTS)
         except ConfigError:  # has nothing to differentiate, or cannot be called alone
             continue
-        if not alone:
+        if not alone and not is_drowned(alone):
             where = f"{call.path} ({type(call.module).__name__})"
             return replace(
                 found,

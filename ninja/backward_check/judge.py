@@ -52,6 +52,9 @@ def _fault(rows: Sequence[Row], looked: Looked) -> tuple[str | None, str]:
         return named[0], faults[0].said
     if wrong:
         return wrong[0].name, f"{wrong[0].name}: the gradient {wrong[0].reason}"
+    drowned = [row for row in rows if row.status == "drowned"]
+    if drowned:
+        return None, f"{drowned[0].name}: the gradient cannot be judged: {drowned[0].reason}"
     if all(row.status == "kinks" for row in rows):
         said = "nothing could be checked: fn has no derivative at any element, give other inputs"
         return None, said
@@ -68,6 +71,11 @@ def _notes(looked: Looked, rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def is_drowned(check: BackwardCheck) -> bool:
+    """Whether it is neither right nor wrong: rounding hides what it is."""
+    return check.first_wrong is None and any(row.status == "drowned" for row in check.rows)
+
+
 def _tensors(count: int) -> str:
     return "1 tensor agrees" if count == 1 else f"{count} tensors agree"
 
@@ -77,7 +85,17 @@ def _row(looked: Looked, which: int) -> Row:
     kinks = int(found.kinks.sum())
     at = ~found.kinks
     off = np.abs(found.analytical - found.numerical)[at]
-    status = "wrong" if not found.passed else "kinks" if kinks == len(found.index) else "right"
+    status, reason = "right", ""
+    if not found.passed:
+        status, reason = "wrong", why(looked, which)
+    elif kinks == len(found.index):
+        status = "kinks"
+    elif found.drowned:
+        status = "drowned"
+        reason = (
+            f"rounding would drown it: differences come within {off.max():.1e} of a gradient of "
+            f"{np.abs(found.analytical[at]).max():.1e}, beside outputs that are far larger"
+        )
     return Row(
         problem.names[which],
         problem.kinds[which],
@@ -87,7 +105,7 @@ def _row(looked: Looked, which: int) -> Row:
         kinks=kinks,
         max_error=float(off.max(initial=0.0)),
         size=float(np.abs(found.numerical[at]).max(initial=0.0)),
-        reason="" if found.passed else why(looked, which),
+        reason=reason,
     )
 
 

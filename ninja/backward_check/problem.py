@@ -35,6 +35,7 @@ class Problem:
         skipped: rows of those that are not checked.
         evaluate: all tensors' values to what the function returns.
         arguments: what an autograd.Function calls all its arguments, in order; else empty.
+        notes: what is not looked at.
         held: state that the global generators are set to before each call; none where nothing is
             drawn.
     """
@@ -46,6 +47,7 @@ class Problem:
     evaluate: Callable[[dict[tuple[Kind, str], Tensor]], Any]
     arguments: tuple[str, ...] = ()
     held: State | None = None
+    notes: tuple[str, ...] = ()
 
     def call(self, values: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of floating point. The function gets copies, which it may change.
@@ -140,6 +142,7 @@ def problem_of(fn: Any, inputs: Any) -> Problem:
         (*skipped, *frozen),
         call,
         tuple(given) if is_function_class(getattr(function, "__self__", None)) else (),
+        notes=_said(function),
     )
 
 
@@ -151,6 +154,7 @@ def _with_parameters(function: Any) -> tuple[Evaluate, dict[str, nn.Parameter], 
     if not isinstance(function, nn.Module):
         return lambda _, args, kwargs: function(*args, **kwargs), {}, []
     parameters = dict(function.named_parameters())
+    padding = _padding(function)
     for name, one in parameters.items():
         if isinstance(one, nn.parameter.UninitializedParameter):
             raise ConfigError(f"fn: {name} has no shape yet, call the module on an input first")
@@ -167,6 +171,41 @@ def _with_parameters(function: Any) -> tuple[Evaluate, dict[str, nn.Parameter], 
 
     def evaluate(own: dict[str, Tensor], args: list[Any], kwargs: dict[str, Any]) -> Any:
         fresh = {name: one.clone() for name, one in state.items() if name not in own}
+        for name in padding.keys() & own.keys():  # held still: its gradient is zero by contract
+            row = torch.tensor([padding[name]], device=own[name].device)
+            own = own | {name: own[name].index_copy(0, row, state[name][row])}
         return functional_call(function, fresh | own, tuple(args), kwargs)
 
     return evaluate, fit, rest
+
+
+def _said(function: Any) -> tuple[str, ...]:
+    padding = _padding(function) if isinstance(function, nn.Module) else {}
+    return tuple(
+        f"{name}[{row}] is padding: its gradient is zero by contract, and the row is held still"
+        for name, row in padding.items()
+    )
+
+
+def _padding(module: nn.Module) -> dict[str, int]:
+    """The row of each embedding's weight that stands for padding.
+
+    Raises:
+        ConfigError: an embedding rescales its weight in the forward, where no gradient goes, or
+            has padding and a sparse gradient.
+    """
+    found: dict[str, int] = {}
+    for path, inner in module.named_modules():
+        if not isinstance(inner, (nn.Embedding, nn.EmbeddingBag)):
+            continue
+        name = f"{path}.weight" if path else "weight"
+        if inner.max_norm is not None:
+            raise ConfigError(
+                f"fn: {name} is rescaled in the forward (max_norm), and its gradient is not that "
+                "of the forward: set max_norm to None"
+            )
+        if inner.padding_idx is not None and inner.sparse:  # no row of it can be held still
+            raise ConfigError(f"fn: {name} is sparse and has padding: set sparse to False")
+        if inner.padding_idx is not None:
+            found[name] = inner.padding_idx
+    return found

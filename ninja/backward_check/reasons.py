@@ -96,6 +96,7 @@ def _through(looked: Looked, which: int) -> str:
         gradient = pull_back(looked.problem, alone).gradients[which]
         total = objective(looked.problem, alone, looked.live)
         points, limit = looked.problem.points, len(looked.comparisons[which].index)
-        if not compare(total, points, which, gradient, Generator().manual_seed(0), limit).passed:
+        size, seeded = total.size(which), Generator().manual_seed(0)
+        if not compare(total, points, which, gradient, seeded, limit, size).passed:
             wrong.append(name)
     return f" through {', '.join(wrong)}" if 0 < len(wrong) < sum(looked.live) else ""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Kind = Literal["input", "parameter"]
-Status = Literal["right", "wrong", "kinks", "skipped"]
+Status = Literal["right", "wrong", "kinks", "drowned", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Row:
         kind: which of the two.
         shape: of the tensor.
         status: right or wrong; kinks, where it is not differentiable at any element looked at;
-            skipped, with the reason.
+            drowned, where rounding hides whether it is right; skipped, with the reason.
         checked: elements that were compared one by one; of more, also sums along random directions.
         kinks: elements left out, because the function has no derivative there.
         max_error: largest difference from the numerical gradient.
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class BackwardCheck:
-    """The outcome of `check_backward`; true when the backward is right.
+    """The outcome of `check_backward`; true when the backward is right, and that could be seen.
 
     Attributes:
         passed: every tensor that could be checked is right, and torch's own check says so too.
@@ -113,6 +113,11 @@ class BackwardCheck:
                 f"{row.max_error:.1e}" if looked else "",
                 f"{row.size:.1e}" if looked else "",
                 escape(row.status if not row.reason else f"{row.status}: {row.reason}"),
-                style={"wrong": "red", "kinks": "yellow", "skipped": "dim"}.get(row.status),
+                style={
+                    "wrong": "red",
+                    "kinks": "yellow",
+                    "drowned": "yellow",
+                    "skipped": "dim",
+                }.get(row.status),
             )
         return table

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import ninja
 from ninja.backward_check import BackwardCheck, check_backward
@@ -268,6 +270,97 @@ def test_a_gradient_that_is_truly_zero_is_right(seed: int) -> None:
     assert row_of(check, "0.bias").size < 1e-7
 
 
+# --- where rounding hides it ---------------------------------------------------------------------
+
+
+def times(factor: float) -> Callable[[Tensor], Tensor]:
+    """1.5 x, whose backward is this factor too large."""
+
+    class Scaled(Function):
+        @staticmethod
+        def forward(_: Any, x: Tensor) -> Tensor:
+            return 1.5 * x
+
+        @staticmethod
+        def backward(_: Any, dy: Tensor) -> Any:
+            return 1.5 * factor * dy
+
+    return Scaled.apply
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 1.001])
+@pytest.mark.parametrize("count", [32, 1200])
+@pytest.mark.parametrize("offset", [1e4, 1e6, 1e8, 1e10, 1e12])
+def test_beside_a_large_constant_nothing_false_is_said(
+    offset: float, count: int, factor: float
+) -> None:
+    check = check_backward(lambda x: times(factor)(x) + offset, draw(count))
+    drowned = check.rows[0].status == "drowned"
+    assert bool(check) == (factor == 1 and not drowned)
+    assert drowned == ("cannot be judged: rounding would drown it" in check.reason)
+    assert drowned <= (check.first_wrong is None)
+    if offset <= 1e4 and factor != 1.001:
+        assert not drowned
+    if offset >= 1e10:
+        assert not check
+        assert check.first_wrong is None or factor == 2
+
+
+@pytest.mark.parametrize("count", [30, 1200])
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_a_small_output_is_seen_beside_a_large_one(factor: float, count: int) -> None:
+    check = check_backward(lambda x, y: (1e8 * x, times(factor)(y)), (draw(count), draw(count)))
+    assert bool(check) == (factor == 1)
+    assert check.first_wrong == (None if factor == 1 else "y")
+
+
+def test_a_small_gradient_beside_a_large_one_in_the_same_number_is_not_judged() -> None:
+    check = check_backward(lambda a, b: 1e-6 * a.sum() + 1e6 * b.sum(), (draw(3), draw(3)))
+    assert not check
+    assert {row.name: row.status for row in check.rows} == {"a": "drowned", "b": "right"}
+    assert check.first_wrong is None
+    assert check.reason.startswith("a: the gradient cannot be judged: rounding would drown it")
+
+
+def test_a_module_that_is_not_judged_has_no_wrong_part() -> None:
+    class Far(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + 1e12
+
+    check = check_backward(nn.Sequential(nn.Linear(3, 3), Far()), draw(4, 3))
+    assert not check
+    assert (check.module, check.first_wrong) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("fn", "x"),
+    [
+        (lambda x: 2 * x, torch.tensor([1e8, 2e8])),
+        (lambda x: 2 * x, torch.tensor([1.7e9, 1.7e9 + 1e3])),
+        (nn.Linear(4, 3), 1e6 * draw(8, 4)),
+        (torch.relu, torch.tensor([1e-12, -1e-12, 1e-7, 1.0])),
+    ],
+)
+def test_at_scales_far_apart_what_is_right_passes(fn: Callable[..., Any], x: Tensor) -> None:
+    check = check_backward(fn, x)
+    assert check, check.reason
+    assert check.torch_agrees is not False
+
+
+# --- embeddings and checkpoints ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+@pytest.mark.parametrize(("sparse", "padding"), [(False, None), (False, 2), (True, None)])
+def test_embeddings(kind: Any, sparse: bool, padding: int | None) -> None:
+    embedding = kind(5, 3, padding_idx=padding, sparse=sparse)
+    inputs = torch.tensor([[1, 2, 2]])
+    check = check_backward(nn.Sequential(embedding, nn.Tanh()), inputs)
+    assert check, check.reason
+    said = "0.weight[2] is padding: its gradient is zero by contract, and the row is held still"
+    assert (said in check.notes) == (padding is not None)
+
+
 # --- where there is no derivative ----------------------------------------------------------------
 
 
@@ -456,6 +549,42 @@ def test_a_module_is_left_as_it_was() -> None:
     assert not any(one._forward_pre_hooks or one._forward_hooks for one in module.modules())
 
 
+class Keeps(nn.Module):
+    """Caches a mask, counts, and draws from numpy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out, self.mask = nn.Linear(4, 4), None
+        self.memo: dict[str, Tensor] = {}
+        self.state = torch.zeros(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        np.random.rand()
+        self.mask = torch.ones(4, dtype=x.dtype) if self.mask is None else self.mask
+        self.memo["y"] = y = self.out(x * self.mask)
+        self.state = y.detach()[0]
+        return y
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_attributes_and_numpys_generator_are_left_as_they_were(bound: bool) -> None:
+    module, x = Keeps(), draw(2, 4)
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    if bound:
+        fault_of(
+            lambda: check_backward(module.forward, x), ConfigError
+        )  # whose weights are float32
+    else:
+        assert check_backward(module, x)
+    assert np.random.rand() == expected
+    assert module.mask is None
+    assert module.memo == {}
+    assert (module.state.dtype, module.state.tolist()) == (torch.float32, [0, 0, 0, 0])
+    module(x)
+
+
 @pytest.mark.parametrize("name", ["weight doubled", "raises", "random", "float32"])
 def test_a_function_keeps_its_backward(name: str) -> None:
     fn = MISTAKES[name].fn
@@ -529,10 +658,18 @@ class Counting(nn.Module):
         (lambda: check_backward(lambda x: x.float().sin().double(), draw(30)), "less than float64"),
         (lambda: check_backward(Counting(), draw(3)), "not deterministic"),
         (lambda: check_backward(nn.LazyLinear(3), draw(4, 3)), "has no shape yet"),
+        (lambda: check_backward(nn.Embedding(5, 3, 2, sparse=True), torch.arange(3)), "padding"),
+        (lambda: check_backward(nn.Embedding(5, 3, max_norm=1.0), torch.arange(3)), "(max_norm)"),
+        (
+            lambda: check_backward(
+                lambda x: checkpoint(torch.sin, x, use_reentrant=True), draw(4).requires_grad_()
+            ),
+            "give use_reentrant=False",
+        ),
         (lambda: check_backward(torch.sin, draw(3), seed=-1), "seed"),
         (lambda: check_backward(torch.sin, draw(3), elements=0), "elements: 0"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.filterwarnings("ignore:Lazy modules", "ignore:None of the inputs")
 def test_what_cannot_be_checked_is_refused(call: Callable[[], object], said: str) -> None:
     assert said in fault_of(call, ConfigError)
