@@ -65,6 +65,7 @@ def _repeatable(problem: Problem, state: State) -> tuple[Problem, list[str]]:
     notes = [*problem.notes] + [
         f"{name} is changed in place: the gradients are of a copy" for name in problem.changed()
     ]
+    notes += [f"{name} is complex and was not checked" for name in problem.unseen()]
     first = problem.call(problem.points)
     for one in first:
         if not one.isfinite().all():

@@ -73,6 +73,12 @@ class Problem:
         pairs = zip(self.names, copies.values(), self.points, strict=True)
         return [name for name, copy, point in pairs if not torch.equal(copy, point)]
 
+    def unseen(self) -> list[str]:
+        """The complex outputs, which are not checked."""
+        copies = {key: point.clone() for key, point in zip(self._keys(), self.points, strict=True)}
+        made = tensors("output", self.evaluate(copies))
+        return [name for name, one in made.items() if one.is_complex()]
+
     def hold(self, state: State) -> "Problem":
         """The same, but every call draws the same random numbers."""
         return replace(self, held=state)

@@ -461,6 +461,12 @@ def test_an_output_without_a_gradient_is_said() -> None:
     assert note == "output[1] carries no gradient and takes no part"
 
 
+def test_a_complex_output_is_said_not_to_be_checked() -> None:
+    check = check_backward(lambda x: (x.sin(), torch.complex(x, x)), draw(5))
+    assert check
+    assert check.notes == ("output[1] is complex and was not checked",)
+
+
 # --- which submodule -----------------------------------------------------------------------------
 
 
