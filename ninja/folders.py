@@ -1,7 +1,7 @@
 """Runs on disk: where they lie, how they were configured, and what is wrong with them."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -172,6 +172,29 @@ class Diagnosed:
     def is_sick(self) -> bool:
         """Whether anything lasts."""
         return any(finding.severity == "sick" for finding in self.findings)
+
+
+NO_SETTINGS = ("output", "study", "tracker", "wandb", "checkpoint", "device", "threads")
+"""What changes no number of a run."""
+
+
+def settings(found: Sequence[Diagnosed]) -> list[str]:
+    """What of the configuration differs between these runs, as overrides; "" of one of ours not."""
+    flat = [dict(_flat(one.about.config or {})) for one in found]
+    keys = dict.fromkeys(key for of in flat for key in of)
+    differ = [key for key in keys if len({repr(of.get(key)) for of in flat if of}) > 1]
+    differ.sort(key=lambda key: key == "seed")  # last: it tells least
+    return [" ".join(f"{key}={of[key]}" for key in differ if key in of) for of in flat]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if not prefix and key in NO_SETTINGS:
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def diagnosed(folder: Path) -> Diagnosed:

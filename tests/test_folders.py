@@ -21,7 +21,7 @@ from ninja.config import (
 )
 from ninja.errors import RecordError
 from ninja.fit import fit
-from ninja.folders import diagnosed, runs_in
+from ninja.folders import diagnosed, runs_in, settings
 from tests.faults import fault_of
 
 Capture = pytest.CaptureFixture[str]
@@ -318,6 +318,17 @@ def test_names_of_folders_are_text(
     assert {line.split()[0] for line in lines[:2]} == {shown, "other"}
 
 
+def test_runs_are_told_apart_by_their_settings(outputs: Path) -> None:
+    found = [diagnosed(outputs / "study" / name) for name in ("healthy", "vanishing")]
+    healthy, vanishing = settings(found)
+    assert healthy != vanishing
+    assert [part.partition("=")[0] for part in healthy.split()] == [
+        part.partition("=")[0] for part in vanishing.split()
+    ]
+    assert "init.gain" in vanishing
+    assert settings(found[:1] * 2) == ["", ""]  # nothing differs
+
+
 def test_a_file_has_one_line_a_run(outputs: Path, tmp_path: Path, capsys: Capture) -> None:
     """However long: it says the folder that they share once."""
     deep = tmp_path / ("deep" * 20) / ("er" * 50)
@@ -326,11 +337,9 @@ def test_a_file_has_one_line_a_run(outputs: Path, tmp_path: Path, capsys: Captur
     cli.main(["diagnose", str(deep)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"in {deep}:"
-    assert [line.split("  ")[0] for line in lines[2:4]] == [
-        "healthy as named",
-        "vanishing as named",
-    ]
-    assert lines[3].rstrip().endswith("vanishing  init.gain=tanh")
+    by_name = {line.split("  ")[0]: line.rstrip() for line in lines[2:4]}
+    assert by_name.keys() == {"healthy as named", "vanishing as named"}
+    assert by_name["vanishing as named"].endswith("vanishing  init.gain=tanh")
     assert lines[4:] == ["1 of 2 runs are healthy"]
 
 
@@ -344,5 +353,5 @@ def test_in_a_terminal_the_fix_goes_on_below_itself(
     cli.main(["diagnose", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 60 for line in lines[1:])
-    assert lines[1].split() == ["run", "layer", "step", "verdict", "fix"]
+    assert lines[1].split() == ["run", "settings", "layer", "step", "verdict", "fix"]
     assert lines[-1] == "1 of 2 runs are healthy"

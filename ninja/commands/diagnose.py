@@ -81,19 +81,25 @@ def _one(one: "Diagnosed") -> None:
 
 
 def _many(found: "Sequence[Diagnosed]") -> None:
-    """A line a run: its folder below the one they share, and its first finding."""
+    """A line a run: its folder below the one they share, what differs, and its first finding."""
     from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     from ninja import streams
+    from ninja.folders import settings
 
     if not found:
         return
     shown = console()
     shared = Path(os.path.commonpath([one.folder.parent for one in found]))
-    titles = ("run", "layer", "step", "verdict", "fix")
-    lines = [_line(one, shared) for one in found]
+    differ = settings(found)
+    ordered = sorted(zip(differ, found, strict=True), key=lambda pair: pair[0])
+    rows = [("run", "settings", "layer", "step", "verdict", "fix")]
+    rows += [_line(one, of, shared) for of, one in ordered]
+    if not any(differ):
+        rows = [(run, *rest) for run, _, *rest in rows]
+    titles, *lines = rows
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in titles:  # the long ones last: what does not fit goes on below itself
         table.add_column(title, overflow="fold", no_wrap=title == "step")
@@ -107,13 +113,13 @@ def _many(found: "Sequence[Diagnosed]") -> None:
     shown.print(f"{healthy} of {len(found)} runs are healthy", soft_wrap=True)
 
 
-def _line(one: "Diagnosed", shared: Path) -> tuple[str, ...]:
+def _line(one: "Diagnosed", settings: str, shared: Path) -> tuple[str, ...]:
     """Of the table."""
     name, first = _shown(one.folder.relative_to(shared)), next(iter(one.findings), None)
     if first is None:
-        return name, "", "", one.verdict, ""
+        return name, settings, "", "", one.verdict, ""
     step = "" if first.step is None else f"{first.step:,}"
-    return name, first.layer, step, one.verdict, first.fix
+    return name, settings, first.layer, step, one.verdict, first.fix
 
 
 def _shown(folder: Path) -> str:
