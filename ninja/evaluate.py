@@ -8,6 +8,7 @@ from torch import Tensor
 from ninja.data import Dataset, Examples
 from ninja.distinct import Distinct
 from ninja.net import Net, merge
+from ninja.replicas import repeated
 from ninja.rules import BatchNorm
 from ninja.types import Batch, Buffers, Params
 
@@ -155,17 +156,9 @@ def _by_batch(net: Net, params: Params, splits: Splits, surprise: Tensor, train:
     own, examples = 0.0, splits.examples
     for rows in splits.sample.split(BATCHES):
         batch = Batch(examples.contexts[rows], examples.targets[rows])
-        own += net.forward(_shared(params, len(rows)), batch).loss.double().sum().item()
+        own += net.forward(repeated(params, len(rows)), batch).loss.double().sum().item()
     pairs = splits.distinct.pair[splits.sample.flatten()]  # the training examples come first
     return train + own / len(splits.sample) - surprise[pairs].mean().item()
-
-
-def _shared(params: Params, replicas: int) -> Params:
-    """The same parameters for every replica of a stack, without a copy."""
-    return {
-        node: {name: tensor.expand(replicas, *tensor.shape) for name, tensor in own.items()}
-        for node, own in params.items()
-    }
 
 
 def calibrate(

@@ -21,3 +21,11 @@ def unstack(params: Params, replica: int) -> Params:
         node: {key: tensor[replica] for key, tensor in tensors.items()}
         for node, tensors in params.items()
     }
+
+
+def repeated(run: Params, replicas: int) -> Params:
+    """The same run's parameters for every replica of a stack; views, not copies."""
+    return {
+        node: {key: tensor.expand(replicas, *tensor.shape) for key, tensor in tensors.items()}
+        for node, tensors in run.items()
+    }

@@ -23,7 +23,7 @@ from ninja.init import Generators
 from ninja.net import Net, draw
 from ninja.networks import PRESETS, build, with_hidden
 from ninja.optim import sgd_
-from ninja.replicas import stack, unstack
+from ninja.replicas import repeated, stack, unstack
 from ninja.types import Params
 
 VOCAB, STEPS = 27, 20
@@ -195,3 +195,12 @@ def test_elsewhere_it_is_equal_or_next_to_it(
         record_property(f"differs: {shape} {dtype}", told)
     assert loss_apart <= BOUND[dtype]
     assert params_apart <= BOUND[dtype]
+
+
+def test_a_repeated_run_is_every_replica_without_a_copy() -> None:
+    (run,) = small_runs(1)
+    together = repeated(run, 3)
+    for replica in range(3):
+        assert_equal(unstack(together, replica), run)
+    run["02.linear"]["W"].zero_()
+    assert not together["02.linear"]["W"].any()

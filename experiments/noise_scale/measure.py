@@ -13,8 +13,9 @@ from ninja.data import Examples
 from ninja.probes import NOTHING
 from ninja.probes.names import flat, names_of
 from ninja.probes.noise import noise_terms
+from ninja.replicas import repeated
 from ninja.train import Training, begin, train_step
-from ninja.types import Batch, Deltas, Params
+from ninja.types import Batch, Deltas
 
 STEPS = (0, 100, 500)
 POPULATION = 8192
@@ -89,12 +90,5 @@ def _gradients(run: Training, rows: Tensor) -> Deltas:
     """Of (R, B) examples: as many runs with the same parameters, a batch each."""
     examples = run.batches.examples
     batch = Batch(examples.contexts[rows], examples.targets[rows])
-    trace = run.net.forward(_shared(run.params, len(rows)), batch, graph=run.engine.graph)
+    trace = run.net.forward(repeated(run.params, len(rows)), batch, graph=run.engine.graph)
     return run.engine(run.net, trace).deltas
-
-
-def _shared(params: Params, replicas: int) -> Params:
-    return {
-        node: {name: tensor.expand(replicas, *tensor.shape) for name, tensor in own.items()}
-        for node, own in params.items()
-    }

@@ -14,6 +14,7 @@ from ninja.engines import engine
 from ninja.init import Generators
 from ninja.net import Net, draw
 from ninja.networks import build
+from ninja.replicas import repeated
 from ninja.rules import Embedding
 from ninja.types import Batch, Params, Tensors
 
@@ -78,13 +79,6 @@ def _embedding(net: Net, params: Params, batch: Batch) -> Tensors:
     return engine("manual_fused")(net, net.forward(params, batch), "all").deltas[net.nodes[0].name]
 
 
-def _stacked(params: Params, replicas: int) -> Params:
-    return {
-        node: {name: tensor.expand(replicas, *tensor.shape) for name, tensor in own.items()}
-        for node, own in params.items()
-    }
-
-
 def _drawn(generator: Generator, *shape: int) -> Tensor:
     return torch.randint(0, len(_names().train), shape, generator=generator)
 
@@ -95,7 +89,7 @@ def _silent(seed: int) -> Values:
     silent = torch.zeros(_letters(), dtype=torch.float64)
     for _ in range(BATCHES // TOGETHER):
         batch = _batch(_drawn(generator, TOGETHER, BATCH))
-        table = _embedding(net, _stacked(params, TOGETHER), batch)["C"]
+        table = _embedding(net, repeated(params, TOGETHER), batch)["C"]
         silent += (table == 0).all(-1).double().sum(0) / BATCHES
     return silent.numpy()
 
@@ -147,6 +141,6 @@ def _alone_slope(seed: int) -> float:
     squares, counts = torch.zeros(_letters()), torch.zeros(_letters())
     for _ in range(ALONE // STACK):
         batch = _batch(_drawn(generator, STACK, 1))
-        squares += _embedding(net, _stacked(params, STACK), batch)["C"].square().sum((0, -1))
+        squares += _embedding(net, repeated(params, STACK), batch)["C"].square().sum((0, -1))
         counts += torch.bincount(batch.tokens.flatten(), minlength=_letters())
     return _slope(squares, counts)

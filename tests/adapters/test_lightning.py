@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -56,12 +57,9 @@ def loader() -> DataLoader[tuple[Tensor, ...]]:
     return DataLoader(TensorDataset(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long()), 32)
 
 
-def trained(callback: HealthCallback | None, folder: Path, batches: int = 1, **model: float):
-    torch.manual_seed(1)
-    module = Classifier(**model)
-    trainer = pl.Trainer(
-        max_epochs=3,
-        accumulate_grad_batches=batches,
+def trainer_in(folder: Path, callback: pl.Callback | None, **options: Any) -> pl.Trainer:
+    """A quiet one."""
+    return pl.Trainer(
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
@@ -69,7 +67,14 @@ def trained(callback: HealthCallback | None, folder: Path, batches: int = 1, **m
         enable_model_summary=False,
         default_root_dir=folder,
         callbacks=[] if callback is None else [callback],
+        **options,
     )
+
+
+def trained(callback: HealthCallback | None, folder: Path, batches: int = 1, **model: float):
+    torch.manual_seed(1)
+    module = Classifier(**model)
+    trainer = trainer_in(folder, callback, max_epochs=3, accumulate_grad_batches=batches)
     trainer.fit(module, loader(), loader())
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
@@ -106,16 +111,7 @@ def test_an_exception_leaves_no_hook(tmp_path: Path) -> None:
             return super().training_step(batch, number)
 
     callback, module = HealthCallback(report=False), Broken()
-    trainer = pl.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
-        callbacks=[callback],
-    )
+    trainer = trainer_in(tmp_path, callback, max_epochs=1)
     with pytest.raises(RuntimeError, match="mine"):
         trainer.fit(module, loader())
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
@@ -158,16 +154,7 @@ def test_steps_that_return_no_loss(
     tmp_path: Path, kind: type[Classifier], steps: list[int], warned: int
 ) -> None:
     callback = HealthCallback(every=1, report=False)
-    trainer = pl.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
-        callbacks=[callback],
-    )
+    trainer = trainer_in(tmp_path, callback, max_epochs=1)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         trainer.fit(kind(), loader())
