@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ninja import durable
+from ninja.durable import CURRENT, PREVIOUS
 from ninja.errors import RecordError
 from ninja.types import Buffers, Deltas, Params
 
-CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 VERSION = 2
 DIGEST = 32  # bytes of SHA-256
 

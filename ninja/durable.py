@@ -6,6 +6,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+"""A run's checkpoint, and the one before, should the first be damaged. Named here, where whoever
+looks for a run need not load torch."""
+
 
 def write(path: Path, content: bytes) -> None:
     """Replace a file: after a crash it holds the old content or the new, never a part.

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ninja import checkpoint, diagnosis, durable, records, result, words
+from ninja import diagnosis, durable, records, result, words
 from ninja.checks import check_run, check_values, gain_value
 from ninja.config import RunConfig
 from ninja.diagnosis import About, Evidence, Finding, History
@@ -21,7 +21,7 @@ from ninja.schema import config_of
 
 COMPOSED = Path(".hydra/config.yaml")
 
-MARKS = (result.RESULT, records.LINES, checkpoint.CURRENT, checkpoint.PREVIOUS)
+MARKS = (result.RESULT, records.LINES, durable.CURRENT, durable.PREVIOUS)
 """Files of which a run's folder has one."""
 
 UNWATCHED = {"gap", "mismatch"}

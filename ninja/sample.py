@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from ninja import checkpoint, data, evaluate, result, runs, words
+from ninja import checkpoint, data, durable, evaluate, result, runs, words
 from ninja.config import RunConfig
 from ninja.distinct import Distinct
 from ninja.errors import RecordError, RunError
@@ -104,7 +104,7 @@ def trained(folder: Path) -> Trained:
         )
     state, damaged = checkpoint.load(folder, run_id)
     if state is None or (done is not None and state.step != done.steps):
-        why = damaged[0] if damaged else f"{str(folder / checkpoint.CURRENT)!r}: not there"
+        why = damaged[0] if damaged else f"{str(folder / durable.CURRENT)!r}: not there"
         first = f"remove {result.RESULT} and " if done is not None else ""
         raise RecordError(f"{why}: {first}type the run's command again, it finishes the run")
     net = build(config.network, dataset.vocabulary.size)

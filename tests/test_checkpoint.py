@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from ninja import durable
-from ninja.checkpoint import CURRENT, PREVIOUS, TrainState, load, save
+from ninja.checkpoint import TrainState, load, save
+from ninja.durable import CURRENT, PREVIOUS
 from ninja.errors import RecordError
 from tests.faults import fault_of
 

@@ -25,6 +25,7 @@ from ninja.config import (
     ProbeConfig,
     RunConfig,
 )
+from ninja.durable import CURRENT
 from ninja.errors import ConfigError, RecordError, RunError
 from ninja.loop import Interrupted
 from ninja.mutants import MUTANTS, planted
@@ -219,7 +220,7 @@ def test_words_that_change_under_a_run_do_not_change_whose_checkpoint_it_is(tmp_
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path: Path) -> None:
     trained(SMALL, tmp_path / "whole")
     fit.fit(SMALL, tmp_path / "parts", tell=stop_after(7))
-    (tmp_path / "parts" / checkpoint.CURRENT).write_bytes(b"torn")
+    (tmp_path / "parts" / CURRENT).write_bytes(b"torn")
     said: list[str] = []
     trained(SMALL, tmp_path / "parts", warn=said.append)
     assert "checkpoint.pt': damaged" in said[0]

@@ -9,10 +9,11 @@ import torch
 from omegaconf import OmegaConf
 
 from ninja import data, evaluate, result, runs
-from ninja.checkpoint import CURRENT, PREVIOUS, TrainState, load, save
+from ninja.checkpoint import TrainState, load, save
 from ninja.cli import main
 from ninja.config import DataConfig, ModelConfig, NormConfig, RunConfig
 from ninja.distinct import Distinct
+from ninja.durable import CURRENT, PREVIOUS
 from ninja.errors import RecordError, RunError
 from ninja.fit import fit
 from ninja.net import merge

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ninja import checkpoint, records, result
+from ninja import durable, records, result
 from ninja.diagnosis import evidence, finding
 from ninja.diagnosis.evidence import Evidence
 from ninja.result import Result
@@ -20,7 +20,7 @@ from ninja.screen.losses import LARGE, shown_loss
 FILES = {
     "record": (records.LINES,),
     "tables": (records.STEPS, records.LAYERS),
-    "checkpoint": (checkpoint.CURRENT,),
+    "checkpoint": (durable.CURRENT,),
     "result": (result.RESULT,),
 }
 SHARES = ("closed gates", "saturated elements", "dead units", "linear units")

@@ -1,0 +1,30 @@
+"""Analysis: pandas over the records of any number of runs. Nothing here loads torch, or trains.
+
+In a notebook, from a clone:
+
+>>> import analysis
+>>> runs, steps, layers = analysis.load("outputs/gradient_health")
+>>> runs.groupby(["norm.name", "init.gain"])["loss_validation"].mean()
+
+`load` and `read` make tidy tables, `settings` says what differs between runs, `stats` gives means
+and shares with their intervals. `figures` draws, `report` writes the page, `compare` two sets of
+runs; `dashboard` builds W&B's.
+"""
+
+from analysis.settings import labels, setting, varying
+from analysis.stats import Interval, difference, mean, share
+from analysis.tables import Records, Tables, load, read
+
+__all__ = [
+    "Interval",
+    "Records",
+    "Tables",
+    "difference",
+    "labels",
+    "load",
+    "mean",
+    "read",
+    "setting",
+    "share",
+    "varying",
+]

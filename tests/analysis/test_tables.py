@@ -1,0 +1,210 @@
+"""Runs on disk as tables."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import analysis
+from analysis import cache, tables
+from ninja import records, result
+from ninja.errors import RecordError
+from tests.analysis import made
+from tests.analysis.made import Shape
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    """Two studies: one of three runs, healthy, vanishing and diverged, one that is unfinished."""
+    made.run(tmp_path / "study" / "healthy", seed=1)
+    made.run(tmp_path / "study" / "vanishing", growth=0.01, seed=2)
+    made.run(tmp_path / "study" / "diverged", diverged=True, config={"init": {"gain": "5/3"}})
+    made.run(tmp_path / "other" / "begun", Shape(hidden=2), finished=False)
+    return tmp_path
+
+
+def test_every_run_is_there_with_what_it_ended_with(outputs: Path) -> None:
+    runs, steps, layers = analysis.load(outputs)
+    found = runs.set_index("run")
+    assert list(found.index) == [
+        "other/begun",
+        "study/diverged",
+        "study/healthy",
+        "study/vanishing",
+    ]
+    assert list(found["status"]) == ["unfinished", "diverged", "done", "done"]
+    assert found.loc["study/healthy", "verdict"].startswith("healthy")
+    assert found.loc["study/vanishing", "finding"] == "vanishing"
+    assert found.loc["study/vanishing", "fix"] == "norm=batchnorm"
+    assert list(found["healthy"]) == [True, False, True, False]
+    assert found.loc["study/diverged", "diverged_at"] == "01.linear.y"
+    assert list(found["loss_validation"].isna()) == [True, True, False, False]
+    assert found.loc["study/diverged", "gain"] == pytest.approx(5 / 3)
+    assert set(steps["run"].cat.categories) == set(layers["run"].cat.categories) == set(found.index)
+
+
+def test_the_tables_are_what_the_run_wrote(outputs: Path) -> None:
+    _, steps, layers = analysis.load(outputs / "study" / "healthy")
+    folder = outputs / "study" / "healthy"
+    for table, file in ((steps, records.STEPS), (layers, records.LAYERS)):
+        written = pd.read_parquet(folder / file)
+        seen = table[list(written.columns)]
+        assert_frame_equal(seen, written, check_dtype=False, check_categorical=False, rtol=1e-6)
+    assert dict(layers.dtypes.astype(str))["delta_rms"] == "float32"
+
+
+def test_an_unfinished_run_is_read_from_its_lines(outputs: Path) -> None:
+    _, steps, layers = analysis.load(outputs / "other")
+    rows = list(records.rows(outputs / "other" / "begun"))
+    assert list(steps["loss"]) == [row["loss"] for row in rows]
+    flat = [layer for row in rows for layer in row["layers"]]
+    assert list(layers["node"]) == [layer["node"] for layer in flat]
+    told = [layer.get("delta_rms", np.nan) for layer in flat]
+    np.testing.assert_allclose(layers["delta_rms"], told, rtol=1e-6)
+
+
+def test_findings_are_rows(outputs: Path) -> None:
+    found = analysis.read(outputs).findings
+    first = found[found["run"] == "study/vanishing"].iloc[0]
+    assert (first["rank"], first["kind"], first["severity"]) == (0, "vanishing", "sick")
+
+
+@pytest.mark.parametrize("name", [result.RESULT, records.LAYERS])
+def test_a_damaged_run_is_named_and_the_others_are_read(outputs: Path, name: str) -> None:
+    (outputs / "study" / "healthy" / name).write_bytes(b"PAR1 not really, as you see PAR1")
+    found = analysis.read(outputs)
+    assert len(found.runs) == 3
+    (line,) = found.skipped
+    assert str(outputs / "study" / "healthy") in line
+    with pytest.warns(UserWarning, match="healthy"):
+        analysis.load(outputs)
+
+
+def test_only_damaged_runs_give_empty_tables(outputs: Path) -> None:
+    (outputs / "study" / "healthy" / result.RESULT).write_text("{")
+    found = analysis.read(outputs / "study" / "healthy")
+    assert len(found.skipped) == 1
+    assert found.runs.empty
+    assert "verdict" in found.runs
+    assert found.steps.empty
+    assert found.layers.empty
+
+
+def test_a_place_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="no run lies here"):
+        analysis.load(tmp_path)
+    with pytest.raises(RecordError, match="no such folder"):
+        analysis.load(tmp_path / "nothing")
+
+
+def test_a_folder_given_twice_is_read_once(outputs: Path) -> None:
+    assert len(analysis.load(outputs, outputs / "study").runs) == 4
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3, 5, 6, 100])
+def test_looks_keep_the_first_and_the_last(outputs: Path, looks: int) -> None:
+    layers = analysis.load(outputs / "study" / "healthy", looks=looks).layers
+    steps = list(layers["step"].unique())
+    assert len(steps) == min(looks, 6)
+    assert steps[-1] == 50
+    assert looks < 3 or steps[0] == 0
+
+
+def frames(found: tables.Records) -> list[pd.DataFrame]:
+    return [found.runs, found.steps, found.layers, found.findings]
+
+
+def same(one: tables.Records, other: tables.Records) -> None:
+    for this, that in zip(frames(one), frames(other)):
+        assert_frame_equal(this, that)
+
+
+def test_the_cache_gives_the_same_tables(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = analysis.read(outputs, looks=4)
+    monkeypatch.setattr(tables, "read_run", None)  # nobody reads a run again
+    same(analysis.read(outputs, looks=4), first)
+
+
+def test_the_cache_of_another_number_of_looks_is_not_taken(outputs: Path) -> None:
+    analysis.read(outputs, looks=2)
+    assert analysis.read(outputs / "study", looks=4).layers["step"].nunique() == 4
+
+
+def test_only_what_has_changed_is_read_again(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis.read(outputs, looks=4)
+    shutil.rmtree(outputs / "study" / "vanishing")
+    made.run(outputs / "study" / "anew", growth=0.02, seed=5)
+    begun = outputs / "other" / "begun"
+    with records.Record(begun, (begun / records.LINES).stat().st_size) as file:
+        file.append({"step": 60, "loss": 2.0, "lr": 0.1})
+    read: list[str] = []
+    real = tables.read_run
+    monkeypatch.setattr(
+        tables, "read_run", lambda folder, looks: read.append(folder.name) or real(folder, looks)
+    )
+    found = analysis.read(outputs, looks=4)
+    assert read == ["begun", "anew"]
+    for study in ("study", "other"):
+        shutil.rmtree(outputs / study / cache.FOLDER)
+    same(found, analysis.read(outputs, looks=4))
+
+
+@pytest.mark.parametrize("file", [cache.INDEX, cache.LAYERS, cache.STEPS])
+def test_a_damaged_cache_is_made_again(outputs: Path, file: str) -> None:
+    first = analysis.read(outputs, looks=4)
+    (outputs / "study" / cache.FOLDER / file).write_bytes(b"{}")
+    same(analysis.read(outputs, looks=4), first)
+    same(analysis.read(outputs, looks=4), first)
+
+
+def test_a_study_that_cannot_be_written_to_is_read(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert len(analysis.read(outputs, looks=4).runs) == 4
+    assert not (outputs / "study" / cache.FOLDER).exists()
+
+
+def test_many_runs_are_read_side_by_side_as_one_by_one(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = analysis.read(outputs)
+    monkeypatch.setattr(tables, "PARALLEL", 2)
+    same(analysis.read(outputs), alone)
+
+
+def test_a_key_that_is_a_number_here_and_a_fraction_there_is_text(outputs: Path) -> None:
+    made.run(outputs / "study" / "number", config={"init": {"gain": 3.5}})
+    places = [outputs / "study" / name for name in ("diverged", "number", "healthy")]
+    runs = analysis.load(*places).runs
+    assert list(runs["init.gain"]) == ["5/3", "5/3", "3.5"]
+    assert list(runs["gain"]) == pytest.approx([5 / 3, 5 / 3, 3.5])
+
+
+def test_nothing_of_it_loads_torch(outputs: Path) -> None:
+    code = (
+        "import sys, analysis; analysis.load(sys.argv[1]); "
+        "print([name for name in ('torch', 'wandb', 'hydra') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(outputs)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ,
+    )
+    assert done.stdout.strip() == "[]"
