@@ -2,19 +2,16 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
-from multiprocessing import get_context
-from os import sched_getaffinity
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from joblib import Parallel, delayed
 from pandas.api.types import is_object_dtype
 
 from analysis import cache
@@ -23,7 +20,7 @@ from analysis.settings import shown
 from ninja.errors import RecordError
 from ninja.folders import runs_in
 
-PARALLEL = 64
+PARALLEL = 256
 """Runs from which on a second process pays."""
 
 
@@ -178,12 +175,12 @@ def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _read_all(folders: Sequence[Path], looks: int | None) -> Iterator[Read | str]:
     """Every run, side by side where there are many, or what is wrong with it."""
-    workers = len(sched_getaffinity(0))
-    if len(folders) < PARALLEL or workers == 1:
+    if len(folders) < PARALLEL:
         yield from (_try(folder, looks) for folder in folders)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        yield from pool.map(partial(_try, looks=looks), folders, chunksize=16)
+    else:  # joblib's processes do not run a notebook's or a script's own code again
+        side_by_side = Parallel(n_jobs=-1, return_as="generator")
+        jobs = (delayed(_try)(folder, looks) for folder in folders)
+        yield from cast("Iterator[Read | str]", side_by_side(jobs))
 
 
 def _try(folder: Path, looks: int | None) -> Read | str:

@@ -8,18 +8,18 @@ from ninja import theory
 from ninja.checks import gain_value
 from ninja.folders import Diagnosed
 
-GAINS = {"0.5": 0.5, "1": 1.0, "5/3": 5 / 3, "10": 10.0}
-DEPTH = 8
+GAINS = {"0.5": 0.5, "1": 1.0, "5/3": 5 / 3, "3": 3.0, "10": 10.0}
+LECTURE, DEEP = 1, 8
 VERDICTS = {
-    ("none", "0.5"): "vanishing",
-    ("none", "1"): "healthy",
-    ("none", "5/3"): "healthy",
-    ("none", "10"): "saturated",
-    ("batchnorm", "0.5"): "healthy",
-    ("batchnorm", "1"): "healthy",
-    ("batchnorm", "5/3"): "healthy",
+    (DEEP, "none", "0.5"): "vanishing",
+    (DEEP, "none", "10"): "saturated",
+    **{(DEEP, "none", gain): "healthy" for gain in ("1", "5/3", "3")},
+    **{(DEEP, "batchnorm", gain): "healthy" for gain in ("0.5", "1", "5/3", "3")},
+    (LECTURE, "none", "10"): "saturated",
+    **{(LECTURE, "none", gain): "healthy" for gain in ("0.5", "1", "5/3", "3")},
+    **{(LECTURE, "batchnorm", gain): "healthy" for gain in ("0.5", "1", "5/3", "3")},
 }
-"""What each cell of the grid is called."""
+"""What each cell of the grid is called: hidden layers, norm, gain."""
 
 
 def measure(*, quick: bool) -> Measured:
@@ -28,14 +28,15 @@ def measure(*, quick: bool) -> Measured:
     runs = trained("experiment=gradient_health", "study=gradient_health", *shorter)
     found: Measured = {
         f"profile_{gain}": [
-            _number(run, "delta profile", "start") for run in of("none", gain, runs)
+            _number(run, "delta profile", "start") for run in of(DEEP, "none", gain, runs)
         ]
         for gain in GAINS
     }
-    for (norm, gain), verdict in VERDICTS.items():
-        cell = of(norm, gain, runs)
-        found[f"{norm}_{gain}"] = [float(run.verdict == verdict) for run in cell]
-    large, usual = (_updates(of("batchnorm", gain, runs)) for gain in ("10", "1"))
+    for (layers, norm, gain), verdict in VERDICTS.items():
+        cell = of(layers, norm, gain, runs)
+        name = f"{norm}_{gain}" if layers == DEEP else f"lecture_{norm}_{gain}"
+        found[name] = [float(run.verdict == verdict) for run in cell]
+    large, usual = (_updates(of(DEEP, "batchnorm", gain, runs)) for gain in ("10", "1"))
     found["batchnorm_update"] = [ten - one for ten, one in zip(large, usual, strict=True)]
     found["gap"] = [max(_number(run, "gap", "run") for run in runs)]
     return found
@@ -44,17 +45,18 @@ def measure(*, quick: bool) -> Measured:
 def predict() -> dict[str, float]:
     """The profiles by `ninja.theory`: of infinitely wide layers."""
     return {
-        f"profile_{name}": theory.predict(theory.Setting(DEPTH, gain**2, "tanh")).layers[0].delta
+        f"profile_{name}": theory.predict(theory.Setting(DEEP, gain**2, "tanh")).layers[0].delta
         for name, gain in GAINS.items()
     }
 
 
-def of(norm: str, gain: str, runs: Iterable[Diagnosed]) -> list[Diagnosed]:
+def of(layers: int, norm: str, gain: str, runs: Iterable[Diagnosed]) -> list[Diagnosed]:
     """The runs of a cell: every engine and seed."""
     return [
         run
         for run in runs
         if (config := run.about.config)
+        and config["model"]["n_layers"] == layers
         and config["norm"]["name"] == norm
         and gain_value(config["init"]["gain"]) == gain_value(gain)
     ]

@@ -115,9 +115,10 @@ def presets(tmp_path: Path) -> str:
 
 def test_a_bare_sweep_is_the_default_one() -> None:
     jobs = swept()
-    assert len(jobs) == len(set(jobs)) == 48
+    assert len(jobs) == len(set(jobs)) == 120
     assert jobs[0] == (
-        "init.gain=0.5 norm=none backward=manual_fused seed=1 experiment=gradient_health"
+        "model=lecture init.gain=0.5 norm=none backward=manual_fused seed=1 "
+        "experiment=gradient_health"
     )
 
 
@@ -159,9 +160,10 @@ def test_presets_that_carry_the_same_are_one_more_key(presets: str) -> None:
 
 
 def test_a_glob_that_only_one_preset_answers_to() -> None:
-    assert swept("experiment=glob(gradient*)", "seed=1", "norm=none") == [
-        f"init.gain={gain} norm=none backward={backward} seed=1 experiment=gradient_health"
-        for gain in ("0.5", "1", "5/3", "10")
+    assert swept("experiment=glob(gradient*)", "seed=1", "norm=none", "model=deep") == [
+        f"model=deep init.gain={gain} norm=none backward={backward} seed=1 "
+        "experiment=gradient_health"
+        for gain in ("0.5", "1", "5/3", "3", "10")
         for backward in ("manual_fused", "autograd")
     ]
 

@@ -195,7 +195,7 @@ def test_several_presets_with_sweeps_of_their_own(tmp_path: Path, base: list[str
     done = typed(
         *few,
         *("experiment=gradient_health,lecture_deep", "seed=5", "norm=batchnorm", "init.gain=1,2"),
-        *("norm.output=false", "model.n_layers=2", "hydra/launcher=packed_inline"),
+        *("norm.output=false", "model=lecture", "model.n_layers=2", "hydra/launcher=packed_inline"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     health = list(map(config_in, folders(tmp_path, "gradient_health")))
@@ -366,11 +366,11 @@ def test_a_bare_sweep_is_the_default_one(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode in (0, 1), done.stderr
-    assert "48 jobs, 48 to train in 4 stacks of 12" in done.stdout
+    assert "120 jobs, 120 to train in 8 stacks of 15" in done.stdout
     found = folders(tmp_path, "gradient_health")
-    assert len(found) == 48
+    assert len(found) == 120
     assert all((folder / records.STEPS).exists() for folder in found)
-    assert_as_typed_alone(one_of_each(found, "norm", "backward"), tmp_path / "alone")
+    assert_as_typed_alone(one_of_each(found, "model", "norm", "backward"), tmp_path / "alone")
 
 
 @pytest.mark.slow
