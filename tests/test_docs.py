@@ -1,5 +1,6 @@
 """The documents say what is so: their code runs, their links lead somewhere."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -104,6 +106,44 @@ def test_a_traceback_has_the_lines_of_the_document(tmp_path: Path, reader: Reade
     assert read.error is not None
     assert f'"{document}", line 8' in read.error
     assert "AssertionError" in read.error
+
+
+def script(name: str) -> ModuleType:
+    """A program of docs, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_handbook_quotes_the_rules_as_they_are() -> None:
+    quotes, quoted = script("quotes"), 0
+    for document in HANDBOOK:
+        text = document.read_text(encoding="utf-8")
+        assert quotes.renewed(text) == text, f"{document}: python docs/quotes.py renews it"
+        quoted += len(quotes.QUOTE.findall(text))
+    assert quoted > 10
+
+
+def test_every_diagnosis_has_its_section() -> None:
+    from ninja.diagnosis import KINDS
+
+    text = (ROOT / "docs/fixes.md").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^## (.*)$", text, re.MULTILINE)[: len(KINDS)]) == KINDS
+
+
+@pytest.mark.slow
+def test_the_pictures_are_drawn_alike_twice(tmp_path: Path) -> None:
+    pictures = script("pictures")
+    for folder in ("first", "second"):
+        pictures.main(tmp_path / folder)
+    drawn = sorted((tmp_path / "first").iterdir())
+    assert [path.name for path in drawn] == ["push_pull.svg", "tanh_outputs.svg"]
+    for path in drawn:
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
+        assert (ROOT / "docs/img" / path.name).exists()
 
 
 @pytest.mark.slow
