@@ -135,6 +135,39 @@ def test_every_diagnosis_has_its_section() -> None:
 
 
 @pytest.mark.slow
+def test_the_site_is_built_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = sorted(tmp_path.glob("*.html"))
+    assert len(pages) > len(HANDBOOK)  # and a page for what is not found
+    formulas = 0
+    for page in pages:
+        html = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe)[^>]*\bsrc=\"?([^\"\s>]+)", html)
+        loaded += re.findall(r"<link[^>]*rel=\"?(?:stylesheet|icon)\"?[^>]*", html)
+        assert not [one for one in loaded if "//" in one], page
+        assert "arithmatex" not in html, page
+        formulas += html.count("<math")
+    assert formulas > 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "broken", ["[gone](gone.md)", "[gone](exercise-1.md#gone)", "![gone](img/gone.svg)", "$\\gone$"]
+)
+def test_the_site_is_not_built_with_a_dead_link(tmp_path: Path, broken: str) -> None:
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs/history.md").open("a", encoding="utf-8") as document:
+        document.write(f"\n{broken}\n")
+    command = [sys.executable, "-m", "mkdocs", "build"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "gone" in done.stderr
+
+
+@pytest.mark.slow
 def test_the_pictures_are_drawn_alike_twice(tmp_path: Path) -> None:
     pictures = script("pictures")
     for folder in ("first", "second"):
