@@ -6,7 +6,7 @@ SETUP := .venv/.setup
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify gradcheck mutants reproduce test test-full test-engines lint format bench sync clean
+.PHONY: help setup run verify gradcheck mutants reproduce test test-full test-engines lint format bench docs sync clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +62,11 @@ bench: setup ## The performance claims: ratios within one run
 	$(BIN)/python benchmarks/lecture.py
 	$(BIN)/python benchmarks/sweep.py --share 6
 
+docs: setup ## The handbook as a site, in site/; fails on a dead link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 sync: setup ## Send W&B what it has missed of the runs in outputs
 	$(BIN)/python -m ninja sync
 
 clean: ## Remove what was made, the environment too
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist outputs reports
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist outputs reports site
