@@ -173,6 +173,10 @@ class Environment:
         """Without what it depends on."""
         self.pip("install", "--no-deps", *options, what)
 
+    def editable(self, clone: Path) -> None:
+        """As make setup installs it."""
+        self.pip("install", "--no-deps", "--no-build-isolation", "--editable", clone)
+
     def gradninja(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Of this environment, started elsewhere."""
         return done(self.bin / "gradninja", *arguments, cwd=self.bin, check=False)
@@ -258,8 +262,8 @@ def test_hydra_programs_beside_it_see_nothing_of_ours(
 
 
 def test_an_editable_installation_is_the_clone(environment: Environment, clone: Path) -> None:
-    """As make setup makes it: commands of the environment run the clone's files."""
-    environment.install("--editable", "--no-build-isolation", str(clone))
+    """Commands of the environment run the clone's files."""
+    environment.editable(clone)
     found = environment.python("import ninja, gradninja; print(ninja.__file__)")
     assert found.strip() == str(clone / "ninja" / "__init__.py")
     assert environment.gradninja("--version").stdout == f"gradient-ninja {__version__}\n"
@@ -310,7 +314,7 @@ def test_the_build_tool_beside_a_clone(
     environment: Environment, clone: Path, build_tool: Path
 ) -> None:
     """It hides an editable installation outside the clone; in the clone doctor says so."""
-    environment.install("--editable", "--no-build-isolation", str(clone))
+    environment.editable(clone)
     environment.install(build_tool, "--no-index")
     assert environment.gradninja("--version").returncode == 2
     ran = done(environment.bin / "python", "-m", "ninja", "doctor", cwd=clone, check=False)
