@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import ninja
-from ninja.commands import diagnose, gradcheck, mutants, sample, sync, theory, verify
+from ninja.commands import diagnose, doctor, gradcheck, mutants, sample, sync, theory, verify
 from ninja.errors import ConfigError, NinjaError
 
 
@@ -24,16 +24,16 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{shown} (see {self.prog} --help)")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code."""
+def main(arguments: Sequence[str] | None = None, program: str = "python -m ninja") -> int:
+    """Run one command of a program of that name; return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a C locale cannot write "×"; that is no fault
-    parser = _Parser(prog="python -m ninja", description=ninja.__doc__)
+    parser = _Parser(prog=program, description=ninja.__doc__)
     version = f"gradient-ninja {ninja.__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (verify, gradcheck, mutants, theory, diagnose, sample, sync):
+    for command in (verify, gradcheck, mutants, theory, diagnose, sample, sync, doctor):
         command.add(commands)
     try:
         options = parser.parse_args(arguments)

@@ -1,3 +1,3 @@
 """The version of the package, for those who must not wait for more of it."""
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

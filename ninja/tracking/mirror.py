@@ -204,7 +204,7 @@ def _why(folder: str, error: Exception) -> str:
         return f"W&B refuses {folder!r}: {error}; {new}"
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, OSError):
-        said = f"{error.filename or folder!r}: {error.strerror}"
+        said = f"{error.filename or folder!r}: {error.strerror or error}"  # or `wandb`'s own words
     return f"{folder!r}: W&B cannot be shown this run ({said})"
 
 

@@ -1,4 +1,4 @@
-"""One W&B run that is open: rows in, and an end. The only module that calls `wandb`."""
+"""One W&B run that is open: rows in, and an end. Only it and `account` call `wandb`."""
 
 import os
 import shutil

@@ -128,6 +128,16 @@ def test_offline_everything_is_in_the_runs_own_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_folder_of_wandb_s_own_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`wandb` raises an OSError of its own, with words and without the system's."""
+    monkeypatch.setenv("WANDB_DATA_DIR", "/proc/self/wandb")
+    (said,) = mirrored([ended_run(tmp_path / "c0ffee")], "offline")
+    assert "Unable to write staging files to /proc/self/wandb" in said
+
+
+@pytest.mark.slow
 def test_offline_a_killed_attempt_is_rebuilt(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     record(folder, [row(step) for step in STEPS[:3]])
