@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import ninja
-from ninja.commands import diagnose, gradcheck, mutants, sample, sync, theory, verify
+from ninja.commands import diagnose, exercise, gradcheck, mutants, sample, sync, theory, verify
 from ninja.errors import ConfigError, NinjaError
 
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     version = f"gradient-ninja {ninja.__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (verify, gradcheck, mutants, theory, diagnose, sample, sync):
+    for command in (verify, gradcheck, mutants, theory, diagnose, exercise, sample, sync):
         command.add(commands)
     try:
         options = parser.parse_args(arguments)
