@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import ninja
-from ninja.commands import diagnose, doctor, gradcheck, mutants, sample, sync, theory, verify
+from ninja.commands import (
+    diagnose,
+    doctor,
+    exercise,
+    gradcheck,
+    mutants,
+    sample,
+    sync,
+    theory,
+    verify,
+)
 from ninja.errors import ConfigError, NinjaError
 
 
@@ -33,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m ninja
     version = f"gradient-ninja {ninja.__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (verify, gradcheck, mutants, theory, diagnose, sample, sync, doctor):
+    for command in (verify, gradcheck, mutants, theory, diagnose, exercise, sample, sync, doctor):
         command.add(commands)
     try:
         options = parser.parse_args(arguments)
