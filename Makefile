@@ -6,7 +6,7 @@ SETUP := .venv/.setup
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify gradcheck mutants reproduce test test-full test-engines lint format bench docs sync clean
+.PHONY: help setup run verify gradcheck mutants reproduce test test-full test-engines lint format bench docs sync dashboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ docs: setup ## The handbook as a site, in site/; fails on a dead link
 
 sync: setup ## Send W&B what it has missed of the runs in outputs
 	$(BIN)/python -m ninja sync
+
+dashboard: setup ## W&B's workspace and report of the runs in outputs; saved where there is a server
+	$(BIN)/python -m analysis dashboard
 
 clean: ## Remove what was made, the environment too
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist outputs reports site

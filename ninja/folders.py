@@ -180,19 +180,25 @@ NO_SETTINGS = ("output", "study", "tracker", "wandb", "checkpoint", "device", "t
 
 def settings(found: Sequence[Diagnosed]) -> list[str]:
     """What of the configuration differs between these runs, as overrides; "" of one of ours not."""
-    flat = [dict(_flat(one.about.config or {})) for one in found]
-    keys = dict.fromkeys(key for of in flat for key in of)
-    differ = [key for key in keys if len({repr(of.get(key)) for of in flat if of}) > 1]
-    differ.sort(key=lambda key: key == "seed")  # last: it tells least
-    return [" ".join(f"{key}={of[key]}" for key in differ if key in of) for of in flat]
+    configs = [dict(flat(one.about.config or {})) for one in found]
+    keys = differing(configs)
+    return [" ".join(f"{key}={of[key]}" for key in keys if key in of) for of in configs]
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that differ between flat configurations; empty ones are none. The seed is last."""
+    keys = dict.fromkeys(key for of in configs for key in of)
+    differ = [key for key in keys if len({repr(of.get(key)) for of in configs if of}) > 1]
+    return sorted(differ, key=lambda key: key == "seed")  # it tells least
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Its dotted keys and their values, but for what changes no number of a run."""
     for key, value in config.items():
         if not prefix and key in NO_SETTINGS:
             continue
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

@@ -64,6 +64,8 @@ class WandbServer:
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.faults = faults or Faults()
+        self.projects: set[tuple[str, str]] = set()
+        self.views: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, Run] = {}
         self.asked: list[str] = []
         self.unknown: list[str] = []
@@ -181,6 +183,52 @@ class WandbServer:
         sequence = {"id": "S", "latestArtifact": latest}
         artifact = {"id": "A", "state": "COMMITTED", "artifactSequence": sequence}
         return {"createArtifact": {"artifact": artifact}}
+
+    # what `wandb_workspaces` asks to save workspaces and reports
+
+    def on_GetDefaultEntity(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"viewer": {"id": "U", "entity": ENTITY}}
+
+    def on_GetProjects(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        names = sorted(name for entity, name in self.projects if entity == given["entity"])
+        edges = [{"node": _project(given["entity"], name)} for name in names]
+        page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+        return {"models": {"pageInfo": page, "edges": edges}}
+
+    def on_CreateProject(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        asked = given["input"]
+        self.projects.add((asked["entityName"], asked["name"]))
+        return {"upsertModel": {"inserted": True}}
+
+    def on_upsertView(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """A view of a project that is there: a new one, or in place of the one with this id."""
+        assert (given["entityName"], given["projectName"]) in self.projects
+        new = not given.get("id")
+        name = base64.b64encode(f"View:{len(self.views)}".encode()).decode()
+        known = name if new else given["id"]
+        assert new or known in self.views
+        self.views[known] = given | {"id": known, "spec": json.loads(given["spec"])}
+        return {"upsertView": {"view": self._view(known), "inserted": new}}
+
+    on_UpsertView2 = on_upsertView  # noqa: N815
+
+    def on_View(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = [one for one, of in self.views.items() if of["name"] == given["viewName"]]
+        return {"project": {"allViews": {"edges": [{"node": self._view(one)} for one in found]}}}
+
+    def _view(self, known: str) -> dict[str, Any]:
+        view = self.views[known]
+        project = {
+            "id": "P",
+            "name": view["projectName"],
+            "entityName": view["entityName"],
+        }
+        return view | {"project": project, "spec": json.dumps(view["spec"])}
+
+
+def _project(entity: str, name: str) -> dict[str, Any]:
+    about = {"id": "P", "name": name, "entityName": entity, "user": None}
+    return {"__typename": "Project", **about, "createdAt": "2026-01-01", "isBenchmark": False}
 
 
 def _operation(asked: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from ninja.result import RESULT
 from ninja.tracking import identity
 
 LATER = "the record has it all, and `make sync` sends it later"
+MIRROR = "ninja.tracking.mirror"
 PATIENCE = 5.0  # seconds beyond the time-out: for what W&B writes locally
 
 
@@ -125,12 +126,16 @@ def mode_of(config: RunConfig) -> str:
 
 
 class Process:
-    """The mirror's process, and a thread that hears its answers."""
+    """A process that loads W&B, such as the mirror's, and a thread that hears its answers."""
 
-    def __init__(self, hear: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, hear: Callable[[dict[str, Any]], None], module: str = MIRROR) -> None:
         """Start it, in a session of its own: a Ctrl-C at the terminal is not meant for it.
 
         And a session is what can let training go first, and take that back (`priority`).
+
+        Args:
+            hear: is told its answers, by another thread.
+            module: what it runs: JSON lines come in and go out, "closed" or "died" the last.
         """
         self._hear = hear
         self._heard = time.monotonic()
@@ -138,7 +143,7 @@ class Process:
         package = str(Path(__file__).parents[2])
         paths = [package, os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ninja.tracking.mirror"],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -6,8 +6,7 @@ the order of the layers. A column that is not in the tables below is shown too, 
 ``train/``.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 STEP = "train/step"
@@ -43,13 +42,18 @@ OF_LAYER = {
 }
 
 SUMMARIES: dict[str, str | None] = {
-    "loss/*": "min,last",
-    "gap/*": "max,last",
-    **dict.fromkeys(("train/*", "grad/*", "weight/*", "update/*", "delta/*", "act/*")),
-    **dict.fromkeys(("layer/*", "hist/*", "time/*")),
+    "*": None,
+    **dict.fromkeys((OF_STEP["loss"], OF_STEP["val_loss"]), "min,last"),
+    **dict.fromkeys((OF_STEP["gap"], OF_STEP["gap_float64"]), "max,last"),
 }
-"""Every prefix, and what a run's summary keeps of it: if nothing is said, the last value. `wandb`
-heeds this for names without a dot only; of a layer's metrics it always keeps the last value."""
+"""What is told W&B of names, and what a run's summary keeps of each: if nothing is said, the last
+value. A whole name comes before a pattern; of two patterns W&B takes any. Each line takes time."""
+
+VERDICT, SECONDS, FINAL = "verdict", "seconds", "final/{}"
+"""What a run's summary calls its verdict, its duration, and a split's loss at the end."""
+
+FINDINGS = "health/findings"
+"""What the table of findings is called."""
 
 NAMES = {"layer", "node", "rule", "tensor"}
 """Columns that say which layer, and not what of it."""
@@ -62,53 +66,33 @@ def metrics(row: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, (int, float)):
             found[OF_STEP.get(key, f"train/{key}")] = value
     for layer in row.get("layers", ()):
-        name = _name(layer)
+        name = named(layer)
         for column, value in layer.items():
             if column not in NAMES and isinstance(value, (int, float)):
                 found[f"{OF_LAYER.get(column, f'layer/{column}')}/{name}"] = value
     return found
 
 
+def logged(row: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Of which layers a recorded step has numbers that have a name of their own here.
+
+    Yields:
+        Prefix, name and depth: ``delta/rms``, ``04.tanh``, 4 are of ``delta/rms/04.tanh``.
+    """
+    for layer in row.get("layers", ()):
+        for column in layer:
+            if column in OF_LAYER:
+                yield OF_LAYER[column], named(layer), layer["layer"]
+
+
 def histograms(row: Mapping[str, Any]) -> Iterator[tuple[str, list[int], list[float]]]:
     """Name, counts and edges of the histograms of a step that has some."""
     for of in row.get("histograms", ()):
-        yield f"hist/{of['of']}/{_name(of)}", of["counts"], of["edges"]
+        yield f"hist/{of['of']}/{named(of)}", of["counts"], of["edges"]
 
 
-def profile(first: Mapping[str, Any], last: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Deltas and gradients against depth: lines of a chart, whose y is a log10.
-
-    Args:
-        first: the record's first row.
-        last: its last one.
-
-    Returns:
-        Rows of: what, depth, layer, value, log10 of the value. What is no positive finite number
-        has no logarithm: none.
-    """
-    return [
-        (f"{said}, step {row['step']:,}", depth, _name(layer), value, _log10(value))
-        for row in (first, last)
-        for column, said in (("delta_rms", "RMS of the delta"), ("grad_norm", "gradient norm"))
-        for depth, layer, value in _column(row.get("layers", ()), column)
-    ]
-
-
-def _column(
-    layers: Sequence[Mapping[str, Any]], column: str
-) -> Iterator[tuple[int, Mapping[str, Any], float]]:
-    for layer in layers:
-        value = layer.get(column)
-        if isinstance(value, (int, float)):
-            yield layer["layer"], layer, value
-
-
-def _log10(value: float) -> float | None:
-    return math.log10(value) if 0 < value < math.inf else None
-
-
-def _name(of: Mapping[str, Any]) -> str:
-    """A node's own output needs no name of its own."""
+def named(of: Mapping[str, Any]) -> str:
+    """What ends the name of a layer's metric: a node's own output needs no name of its own."""
     return of["node"] if of["tensor"] == "y" else f"{of['node']}.{of['tensor']}"
 
 
@@ -131,6 +115,6 @@ def findings(result: Mapping[str, Any]) -> list[list[Any]]:
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's page and the table of runs show of its end."""
-    kept = ("status", "steps", "seconds", "verdict", "findings", "evidence", "diverged")
+    kept = ("status", "steps", SECONDS, VERDICT, "findings", "evidence", "diverged")
     found = {key: result[key] for key in kept if result.get(key) is not None}
-    return found | {f"final/{split}": loss for split, loss in result["losses"].items()}
+    return found | {FINAL.format(split): loss for split, loss in result["losses"].items()}

@@ -26,7 +26,7 @@ from ninja.lock import Lock
 from ninja.tracking import identity
 from ninja.tracking.priority import Priority
 from ninja.tracking.server import RefusedError, Server, ServerError
-from ninja.tracking.session import INTERRUPTED, Heard, Session, end_service, load
+from ninja.tracking.session import INTERRUPTED, Heard, Session, exit_at_once, load
 
 SECONDS = 1.0  # between two looks at the records
 SHARE = 0.02  # of the time, at most, goes into reading records again and again
@@ -244,7 +244,7 @@ def main() -> None:
     except Exception as error:  # the trainer goes on whatever happens here, and says it
         tell({"died": f"{type(error).__name__}: {' '.join(str(error).split())}"})
         code = 1
-    _exit(code)
+    exit_at_once(code)
 
 
 def _read(
@@ -256,16 +256,7 @@ def _read(
         if message["do"] == "close":
             close(message["seconds"])
         inbox.put(message)
-    _exit(1)
-
-
-def _exit(code: int) -> None:
-    """At once, past threads that still wait for a server."""
-    try:
-        if "wandb" in sys.modules:
-            end_service()
-    finally:
-        os._exit(code)
+    exit_at_once(1)
 
 
 if __name__ == "__main__":

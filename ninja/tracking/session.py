@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ninja.tracking import metrics
+from ninja.tracking import curves, metrics
 from ninja.tracking.identity import Identity
 from ninja.tracking.priority import Priority
 
@@ -80,6 +81,15 @@ def end_service() -> None:
         service._proc.join()
 
 
+def exit_at_once(code: int) -> NoReturn:
+    """End this process, past threads that still wait for a server."""
+    try:
+        if "wandb" in sys.modules:
+            end_service()
+    finally:
+        os._exit(code)
+
+
 class Session:
     """A W&B run, open.
 
@@ -148,9 +158,9 @@ class Session:
         if self.sent == len(rows):
             last: dict[str, Any] = metrics.last_row(result)
             if rows:
-                last["profile/depth"] = _chart(rows[0], rows[-1])
+                last[curves.CHART] = _chart(rows)
             if result["findings"]:
-                last["health/findings"] = _findings(result)
+                last[metrics.FINDINGS] = _findings(result)
             self._run.log(last)
             self.sent += 1
         self._run.summary.update(metrics.summary(result))
@@ -172,26 +182,29 @@ class Session:
 
 
 def _findings(result: Mapping[str, Any]) -> "wandb.Table":
+    return _table(metrics.FINDING, metrics.findings(result))
+
+
+def _chart(rows: Sequence[Mapping[str, Any]]) -> "CustomChart":
+    """The depth profile; the table behind it has the last histograms too (`analysis.dashboard`)."""
     import wandb
 
-    rows = metrics.findings(result)
-    return wandb.Table(columns=list(metrics.FINDING), data=[*rows])
-
-
-def _chart(first: Mapping[str, Any], last: Mapping[str, Any]) -> "CustomChart":
-    import wandb
-
-    table = wandb.Table(
-        columns=["line", "depth", "layer", "value", "log10"],
-        data=[list(row) for row in metrics.profile(first, last)],
-        allow_mixed_types=True,  # else each row is held against the types of those before
-    )
+    spread = next((row for row in reversed(rows) if "histograms" in row), rows[-1])
     return wandb.plot_table(
-        vega_spec_name="wandb/lineseries/v0",
-        data_table=table,
+        vega_spec_name=curves.LINES,
+        data_table=_table(curves.CURVES, curves.curves(rows[0], rows[-1], spread)),
         fields={"step": "depth", "lineKey": "line", "lineVal": "log10"},
         string_fields={"title": "log10 against depth", "xname": "depth"},
     )
+
+
+def _table(columns: Sequence[str], rows: list[list[Any]]) -> "wandb.Table":
+    """A table whose rows are not held against the types of those before, one by one."""
+    import wandb
+
+    table = wandb.Table(columns=list(columns), allow_mixed_types=True)
+    table.data = rows
+    return table
 
 
 @cache

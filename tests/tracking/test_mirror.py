@@ -1,5 +1,6 @@
 """The mirror with the real `wandb`: into its own files, and to a server on the loopback."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from ninja.config import WandbConfig
 from ninja.lock import Lock
 from ninja.result import RESULT
-from ninja.tracking import Mirror, client, identity, metrics
+from ninja.tracking import Mirror, client, curves, identity, metrics
 from tests.tracking.made import (
     NAN,
     SHORT,
@@ -276,8 +277,16 @@ def test_online_the_server_has_every_row_once(
     assert run.summary["loss/train"] == {"min": 3.3, "last": 3.3}
     assert (run.summary["status"], run.summary["final/train"]) == ("done", 2.1)
     assert any(name.startswith("media/table/profile") for name in run.files), run.files
-    axes = {m.get("2"): m.get("5") for m in run.config["_wandb"]["m"]}
-    assert axes["loss/*"] == axes["delta/*"] == 1  # the first one: train/step
+    told = run.config["_wandb"]["m"]  # 1: a name, 2: a pattern, 5: which of these is its axis
+    axes = {m.get("1") or m["2"]: told[m["5"] - 1]["1"] for m in told if "5" in m}
+    assert axes == dict.fromkeys(metrics.SUMMARIES, "train/step")
+    (chart,) = (
+        json.loads(content)
+        for name, content in run.files.items()
+        if name.startswith("media/table/profile")
+    )
+    assert chart["columns"] == list(curves.CURVES)
+    assert {one[chart["columns"].index("activations")] for one in chart["data"]} == {"04.tanh"}
     run = shown(server, bad)
     assert run.exit_code == 1
     assert (run.summary["status"], run.summary["verdict"]) == ("diverged", "nan")
