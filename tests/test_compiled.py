@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ninja import compiled, data, fit, result, runs
+from ninja import compiled, compiler, data, fit, result, runs
 from ninja.config import (
     DataConfig,
     InitConfig,
@@ -28,6 +28,7 @@ from ninja.probes import NOTHING, Due, due
 from ninja.result import Result
 from ninja.train import Training, begin_together, params_of, train_step
 from tests.faults import fault_of
+from tests.needs import needs_compiler
 from tests.test_fit_together import PROBE, WORDS, place, tables, together
 
 ROOT = Path(__file__).parents[1]
@@ -67,13 +68,15 @@ def forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The step that would be compiled, as it stands."""
+    """The step that would be compiled, as it stands; so no compiler is asked for its name."""
+    monkeypatch.setattr(compiler, "version", lambda: "none")
     monkeypatch.setattr(compiled, "prepare", lambda *_: None)
     monkeypatch.setattr(compiled, "_compiled", lambda: compiled.plain_step)
 
 
 def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read by torch as it would be for the compiler, which takes a second, and run as it stands."""
+    monkeypatch.setattr(compiler, "find", lambda: "none")
     made = torch.compile(compiled.plain_step, fullgraph=True, dynamic=False, backend="eager")
     monkeypatch.setattr(compiled, "_compiled", lambda: made)
 
@@ -265,6 +268,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 @TORCHS_OWN
 @pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize(
     "shape", ["clipped", "adamw", "step by step", "layernorm", "rmsnorm", "wavenet"]
 )
@@ -286,6 +290,7 @@ def test_one_code_for_every_stack(shape: str) -> None:
 
 @TORCHS_OWN
 @pytest.mark.slow
+@needs_compiler
 def test_runs_of_a_stack_are_the_runs_alone(tmp_path: Path) -> None:
     """Also when one leaves it."""
     rates = [0.1, 1e8, 0.2, 0.3]
@@ -306,6 +311,7 @@ exec g++ "$@"
 
 
 @pytest.mark.slow
+@needs_compiler
 def test_the_code_is_kept_for_other_processes(tmp_path: Path) -> None:
     """The second process, with another stack, calls the compiler for no code."""
     log, wrapper = tmp_path / "log", tmp_path / "g++"
@@ -335,6 +341,7 @@ exit 1
 
 
 @pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -384,6 +391,7 @@ def killed(cache: Path, overrides: Sequence[str], folder: Path, after: float) ->
 
 
 @pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize("several", [False, True])
 def test_kill_9_at_random_moments(several: bool, tmp_path: Path, cache: Path) -> None:
     """It ends with the bits of the run that was not killed."""

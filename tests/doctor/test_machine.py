@@ -1,7 +1,6 @@
 """Cores, compilers and GPUs, real ones where there are some."""
 
 import os
-import shutil
 import sysconfig
 import warnings
 from collections.abc import Iterator
@@ -12,10 +11,7 @@ import torch
 
 from ninja import compiler
 from ninja.doctor import machine
-
-needs_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get("CXX", "g++")) is None, reason="needs a C++ compiler"
-)
+from tests.needs import needs_compiler
 
 
 def test_the_cores_of_this_process() -> None:
