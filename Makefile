@@ -32,8 +32,8 @@ gradcheck: setup ## Every rule against central differences and torch.autograd.gr
 mutants: setup ## Every known mistake, and which check catches it
 	$(BIN)/python -m ninja mutants
 
-reproduce: setup ## What is known of gradients, measured and held to it; STUDY=name, QUICK=1
-	$(BIN)/python -m experiments $(STUDY) $(if $(QUICK),--quick)
+reproduce: setup ## What is known of gradients, measured and held to it; STUDY=name, QUICK=1, DATA=names.txt
+	$(BIN)/python -m experiments $(STUDY) $(if $(QUICK),--quick) $(if $(DATA),--data '$(DATA)')
 
 test: lint ## Style, types, layers and the fast tests
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not engines'

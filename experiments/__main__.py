@@ -17,13 +17,22 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("study", nargs="*", help="all of them, if none is named")
     parser.add_argument("--quick", action="store_true", help="fewer seeds, wider tolerances")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="a word list for the studies that learn the lecture's, which the numbers are of",
+    )
     parser.add_argument("--json", action="store_true", help="every claim with its values")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into it")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args(given)
     try:
         found = reproduce(
-            options.study or claims.names(), quick=options.quick, workers=options.workers
+            options.study or claims.names(),
+            quick=options.quick,
+            workers=options.workers,
+            words=options.data,
         )
         if options.write:
             write(options.write, found)

@@ -14,8 +14,8 @@ from ninja.mutants import Mutant
 
 FOLDER = Path(__file__).parent
 FILE = "claims.yaml"
-KEYS = ("quantity", "source", "how", "predicted", "tolerance", "quick")
-NEEDED = ("quantity", "source", "how", "predicted", "tolerance")
+NEEDED = ("quantity", "source", "how", "predicted")
+KEYS = (*NEEDED, "tolerance", "published", "quick")
 
 
 class ClaimError(NinjaError):
@@ -52,8 +52,10 @@ class Claim:
         source: who says so: paper and section, or the identity.
         how: it is computed from what the probes record.
         predicted: by the source.
-        tolerance: of a whole measurement.
-        quick: of one with fewer seeds; the same, if nothing is said.
+        tolerance: of a whole measurement; none of what is only claimed of the words that the source
+            had.
+        published: of a measurement on those; the same, if nothing is said.
+        quick: of one with fewer seeds or steps; the same, if nothing is said.
     """
 
     name: str
@@ -61,12 +63,17 @@ class Claim:
     source: str
     how: str
     predicted: float
-    tolerance: Tolerance
-    quick: Tolerance
+    tolerance: Tolerance | None
+    published: Tolerance | None = None
+    quick: Tolerance | None = None
 
-    def within(self, *, quick: bool) -> Tolerance:
-        """The tolerance of such a measurement."""
-        return self.quick if quick else self.tolerance
+    def within(self, *, quick: bool, published: bool = False) -> Tolerance | None:
+        """The tolerance of such a measurement; none if nothing is claimed of it."""
+        if self.tolerance is None and not published:
+            return None
+        if quick and self.quick is not None:
+            return self.quick
+        return self.published if published and self.published is not None else self.tolerance
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,14 @@ class Study:
         question: in a sentence.
         claims: by name.
         broken_by: a mistake in the product's own code that must make a claim fail.
+        words: SHA-256 of the word list that the source had; empty if the study takes no list.
     """
 
     name: str
     question: str
     claims: Mapping[str, Claim]
     broken_by: Mutant
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,12 +102,12 @@ class Judged:
     Attributes:
         claim: what was predicted.
         values: one a seed, or a single one.
-        quick: fewer seeds than a whole measurement has.
+        within: how near to it they must come.
     """
 
     claim: Claim
     values: Sequence[float]
-    quick: bool
+    within: Tolerance
 
     @property
     def mean(self) -> float:
@@ -113,7 +122,7 @@ class Judged:
     @property
     def passed(self) -> bool:
         """Near enough; what is not finite never is."""
-        allowed = self.claim.within(quick=self.quick).distance(self.claim.predicted)
+        allowed = self.within.distance(self.claim.predicted)
         return abs(self.mean - self.claim.predicted) <= allowed
 
 
@@ -135,14 +144,26 @@ def read(name: str) -> Study:
         plain = yaml.safe_load(path.read_text())
         claims = {key: _claim(key, given) for key, given in plain["claims"].items()}
         broken = Mutant(**plain["broken_by"])
-        return Study(name, plain["question"], claims, broken)
+        return Study(name, plain["question"], claims, broken, plain.get("words", ""))
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         said = " ".join(str(error).split())
         raise ClaimError(f"{str(path)!r}: {type(error).__name__}: {said}") from None
 
 
-def judge(study: Study, measured: Mapping[str, Sequence[float]], *, quick: bool) -> list[Judged]:
+def judge(
+    study: Study,
+    measured: Mapping[str, Sequence[float]],
+    *,
+    quick: bool,
+    published: bool = False,
+) -> list[Judged]:
     """Every claim beside its measurement.
+
+    Args:
+        study: that claims.
+        measured: all of its claims' numbers.
+        quick: of fewer seeds or steps.
+        published: on the words that the source had. What is only claimed of those is else left out.
 
     Raises:
         ClaimError: something was measured that nobody claims, or the other way round.
@@ -151,7 +172,14 @@ def judge(study: Study, measured: Mapping[str, Sequence[float]], *, quick: bool)
         raise ClaimError(
             f"{study.name}: only claimed, or only measured: {', '.join(sorted(apart))}"
         )
-    return [Judged(claim, measured[name], quick) for name, claim in study.claims.items()]
+    within = {
+        name: claim.within(quick=quick, published=published) for name, claim in study.claims.items()
+    }
+    return [
+        Judged(study.claims[name], measured[name], tolerance)
+        for name, tolerance in within.items()
+        if tolerance is not None
+    ]
 
 
 def _claim(name: str, given: Mapping[str, Any]) -> Claim:
@@ -159,10 +187,14 @@ def _claim(name: str, given: Mapping[str, Any]) -> Claim:
         raise ValueError(f"{name}: {', '.join(sorted(unknown))} is no key of a claim")
     if missing := set(NEEDED) - given.keys():
         raise ValueError(f"{name}: {', '.join(sorted(missing))} is missing")
-    tolerance = _tolerance(name, given["tolerance"])
-    quick = _tolerance(name, given["quick"]) if "quick" in given else tolerance
+    if not {"tolerance", "published"} & given.keys():
+        raise ValueError(f"{name}: tolerance is missing")
+    tolerances = (
+        _tolerance(name, given[key]) if key in given else None
+        for key in ("tolerance", "published", "quick")
+    )
     quantity, source, how = (str(given[key]) for key in ("quantity", "source", "how"))
-    return Claim(name, quantity, source, how, float(given["predicted"]), tolerance, quick)
+    return Claim(name, quantity, source, how, float(given["predicted"]), *tolerances)
 
 
 def _tolerance(name: str, given: Any) -> Tolerance:

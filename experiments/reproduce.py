@@ -14,41 +14,67 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import cache, claims
-from experiments.claims import Judged
+from experiments.claims import ClaimError, Judged
 from ninja import streams
 from ninja.errors import NinjaError
+from ninja.words import sha256
 
 BEGIN, END = "<!-- made by make reproduce -->", "<!-- end -->"
 
 
-def measured(study: str, *, quick: bool) -> tuple[dict[str, list[float]], float]:
+def measured(
+    study: str, *, quick: bool, words: Path | None = None
+) -> tuple[dict[str, list[float]], float]:
     """The numbers of a study and the seconds that they took, from the cache if they are there."""
-    found = cache.read(study, quick=quick)
+    found = cache.read(study, quick=quick, words=words)
     if found is not None:
         return found
     import torch
 
     torch.set_num_threads(1)
     began = time.perf_counter()
-    made = import_module(f"experiments.{study}.measure").measure(quick=quick)
+    given = {} if words is None else {"words": words}
+    made = import_module(f"experiments.{study}.measure").measure(quick=quick, **given)
     plain = {name: [float(value) for value in values] for name, values in made.items()}
     seconds = time.perf_counter() - began
-    cache.write(study, plain, seconds, quick=quick)
+    cache.write(study, plain, seconds, quick=quick, words=words)
     return plain, seconds
 
 
-def reproduce(names: Sequence[str], *, quick: bool, workers: int) -> dict[str, list[Judged]]:
-    """All claims of these studies, side by side in processes of their own, and told as they end."""
+def reproduce(
+    names: Sequence[str], *, quick: bool, workers: int, words: Path | None = None
+) -> dict[str, list[Judged]]:
+    """All claims of these studies, side by side in processes of their own, and told as they end.
+
+    Args:
+        names: of the studies.
+        quick: with fewer seeds.
+        workers: processes at a time.
+        words: a list for the studies that take one; none for the shipped one.
+
+    Raises:
+        ClaimError: there is no such study, or none of them takes a list that is given.
+        DataError: the list cannot be read.
+    """
     studies = [claims.read(name) for name in names]
+    own = sha256(words) if words else ""
+    if words and not any(study.words for study in studies):
+        taking = ", ".join(name for name in claims.names() if claims.read(name).words)
+        raise ClaimError(f"--data: none of these studies learns words: choose from {taking}")
     found: dict[str, list[Judged]] = {}
     # a fork would copy threads of torch's that do not live on in it
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(measured, study.name, quick=quick) for study in studies]
+        futures = [
+            pool.submit(measured, study.name, quick=quick, words=words if study.words else None)
+            for study in studies
+        ]
         for study, future in zip(studies, futures, strict=True):
             numbers, seconds = future.result()
-            found[study.name] = claims.judge(study, numbers, quick=quick)
+            published = bool(own) and own == study.words
+            found[study.name] = claims.judge(study, numbers, quick=quick, published=published)
             failed = sum(not one.passed for one in found[study.name])
-            said = f"{failed} of {len(study.claims)} claims fail" if failed else "passed"
+            count = len(found[study.name])
+            said = f"{failed} of {count} claims fail" if failed else "passed"
             print(f"{study.name}: {said} ({seconds:.1f} s)", file=sys.stderr, flush=True)
     return found
 
@@ -62,7 +88,7 @@ def cells(study: str, one: Judged) -> list[str]:
         one.claim.source,
         f"{one.claim.predicted:.6g}",
         f"{one.mean:.6g}{spread}",
-        str(one.claim.within(quick=one.quick)),
+        str(one.within),
         "pass" if one.passed else "FAIL",
     ]
 

@@ -35,7 +35,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def claim(predicted: float, tolerance: Tolerance) -> Claim:
-    return Claim("x", "x", "nobody", "by looking", predicted, tolerance, tolerance)
+    return Claim("x", "x", "nobody", "by looking", predicted, tolerance)
+
+
+def judged(predicted: float, tolerance: Tolerance, values: list[float]) -> Judged:
+    return Judged(claim(predicted, tolerance), values, tolerance)
 
 
 @pytest.mark.usefixtures("place")
@@ -51,25 +55,25 @@ def test_a_study_is_read() -> None:
 
 @given(st.floats(-100, 100), st.floats(0, 10), st.floats(-20, 20))
 def test_within_the_tolerance_and_not_beyond(predicted: float, size: float, away: float) -> None:
-    one = Judged(claim(predicted, Tolerance(size, relative=False)), [predicted + away], quick=False)
+    one = judged(predicted, Tolerance(size, relative=False), [predicted + away])
     assert one.passed == (abs(one.mean - predicted) <= size)
 
 
 def test_a_ratio_is_of_what_is_predicted() -> None:
-    ratio = claim(200.0, Tolerance(0.01, relative=True))
-    assert Judged(ratio, [201.0, 202.9], quick=False).passed
-    assert not Judged(ratio, [202.1], quick=False).passed
+    ratio = Tolerance(0.01, relative=True)
+    assert judged(200.0, ratio, [201.0, 202.9]).passed
+    assert not judged(200.0, ratio, [202.1]).passed
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_never_passes(value: float) -> None:
-    assert not Judged(claim(0.0, Tolerance(1e9, relative=False)), [value], quick=False).passed
+    assert not judged(0.0, Tolerance(1e9, relative=False), [value]).passed
 
 
 def test_mean_and_deviation() -> None:
-    one = Judged(claim(2.0, Tolerance(0.0, relative=False)), [1.0, 2.0, 3.0], quick=False)
+    one = judged(2.0, Tolerance(0.0, relative=False), [1.0, 2.0, 3.0])
     assert (one.mean, one.deviation, one.passed) == (2.0, 1.0, True)
-    assert math.isnan(Judged(one.claim, [2.0], quick=False).deviation)
+    assert math.isnan(judged(2.0, Tolerance(0.0, relative=False), [2.0]).deviation)
 
 
 @pytest.mark.usefixtures("place")
@@ -81,6 +85,26 @@ def test_what_is_measured_is_what_is_claimed() -> None:
             judge(study, measured, quick=False)
 
 
+def test_the_words_of_the_source_are_held_to_more(place: Path) -> None:
+    place.write_text(TEXT.replace("quick: 0.1", "published: 0.001"))
+    study = read("adding")
+    measured = {"sum": [2.01]}
+    assert judge(study, measured, quick=False)[0].passed
+    for quick in (False, True):
+        assert not judge(study, measured, quick=quick, published=True)[0].passed
+    place.write_text(TEXT.replace("quick: 0.1", "published: 0.001\n    quick: 0.1"))
+    assert judge(read("adding"), measured, quick=True, published=True)[0].passed
+
+
+def test_what_is_claimed_of_the_source_s_words_alone(place: Path) -> None:
+    place.write_text(TEXT.replace("tolerance: 1.5 %\n    quick: 0.1", "published: 0"))
+    study = read("adding")
+    for quick in (False, True):
+        assert judge(study, {"sum": [3.0]}, quick=quick) == []
+        (one,) = judge(study, {"sum": [3.0]}, quick=quick, published=True)
+        assert not one.passed
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
@@ -88,6 +112,7 @@ def test_what_is_measured_is_what_is_claimed() -> None:
         ("1.5 %", "near", "near"),
         ("    source: Peano 1889\n", "", "source is missing"),
         ("quick:", "quack:", "quack is no key"),
+        ("    tolerance: 1.5 %\n", "", "tolerance is missing"),
         ("claims:", "claim:", "claims"),
         ("predicted: 2", "predicted: two", "two"),
         ("question", "{", "ParserError|ScannerError"),

@@ -60,6 +60,43 @@ def test_an_unknown_study_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("critical_line", "--data", "words.txt"), "--data: none of these studies learns words"),
+        (("lecture_losses", "--data", "none.txt"), "'none.txt': no such file"),
+    ],
+)
+def test_words_that_cannot_be_learned_in_one_line(
+    tmp_path: Path, given: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    done = run(*given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"ninja: {said}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_words_are_part_of_the_key(tmp_path: Path) -> None:
+    words, keys = tmp_path / "words.txt", {cache.key("a", quick=True)}
+    for text in ("anna", "otto"):
+        words.write_text(text)
+        keys.add(cache.key("a", quick=True, words=words))
+    assert len(keys) == 3
+
+
+def test_runs_with_a_mistake_lie_elsewhere() -> None:
+    assert len({cache.sources(), cache.sources("a mistake"), cache.sources("another")}) == 3
+
+
+@pytest.mark.slow
+def test_the_quick_form_passes(tmp_path: Path) -> None:
+    """Every claim of every study, as a user asks for it."""
+    done = run("--quick", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "claims pass" in done.stdout
+
+
 def test_the_key_is_of_code_data_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {cache.key("a", quick=True), cache.key("a", quick=False), cache.key("b", quick=True)}
     assert len(keys) == 3
