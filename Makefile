@@ -19,9 +19,14 @@ $(SETUP): pyproject.toml constraints.txt
 
 setup: $(SETUP) ## Make .venv with the pinned dependencies, once
 
-run: verify ## The main job: the proof, the default sweep, and which runs are healthy; DATA=words.txt
-	$(BIN)/python run.py -m $(if $(DATA),'data.path="$(DATA)"')
-	$(BIN)/python -m ninja diagnose outputs/gradient_health; test $$? -le 1
+# Another word list has a study, claims and a report of its own beside the default ones.
+WORDS := $(if $(DATA),$(basename $(notdir $(DATA))))
+STUDY_RUN := gradient_health$(if $(WORDS),-$(WORDS))
+
+run: setup ## The main job: the default sweep, its claims, the report, the answer; DATA=words.txt
+	$(BIN)/python run.py -m experiment=gradient_health study='$(STUDY_RUN)' $(if $(DATA),'data.path="$(DATA)"')
+	@$(BIN)/python -m experiments gradient_health --runs 'outputs/$(STUDY_RUN)' --failed
+	@$(BIN)/python -m analysis report 'outputs/$(STUDY_RUN)' $(if $(WORDS),--out 'reports/$(WORDS)')
 
 verify: setup ## The lecture's 26 rows against autograd, exercises 2 and 3, the gap
 	$(BIN)/python -m ninja verify

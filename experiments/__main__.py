@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import claims
-from experiments.reproduce import reproduce, show, write
+from experiments.reproduce import of_runs, reproduce, show, write
 from ninja.errors import NinjaError
 
 
@@ -23,17 +23,29 @@ def main(given: Sequence[str] | None = None) -> int:
         metavar="PATH",
         help="a word list for the studies that learn the lecture's, which the numbers are of",
     )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="FOLDER",
+        help="runs of the study's sweep that were trained before, in place of training",
+    )
+    parser.add_argument("--failed", action="store_true", help="show only the claims that fail")
     parser.add_argument("--json", action="store_true", help="every claim with its values")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into it")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args(given)
     try:
-        found = reproduce(
-            options.study or claims.names(),
-            quick=options.quick,
-            workers=options.workers,
-            words=options.data,
-        )
+        if options.runs:
+            if len(options.study) != 1 or options.quick or options.data:
+                parser.error("--runs: name one study, without --quick or --data")
+            found = of_runs(*options.study, options.runs)
+        else:
+            found = reproduce(
+                options.study or claims.names(),
+                quick=options.quick,
+                workers=options.workers,
+                words=options.data,
+            )
         if options.write:
             write(options.write, found)
     except NinjaError as error:
@@ -54,7 +66,7 @@ def main(given: Sequence[str] | None = None) -> int:
         ]
         print(json.dumps(plain, indent=1))
     else:
-        show(found)
+        show(found, failed=options.failed)
         failed = sum(not one.passed for one in judged)
         print(f"{len(judged)} claims, {failed} failed" if failed else f"{len(judged)} claims pass")
     return int(any(not one.passed for one in judged))

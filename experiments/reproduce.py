@@ -17,6 +17,7 @@ from experiments import cache, claims
 from experiments.claims import ClaimError, Judged
 from ninja import streams
 from ninja.errors import NinjaError
+from ninja.folders import diagnosed, runs_in
 from ninja.words import sha256
 
 BEGIN, END = "<!-- made by make reproduce -->", "<!-- end -->"
@@ -79,6 +80,38 @@ def reproduce(
     return found
 
 
+def of_runs(name: str, place: Path) -> dict[str, list[Judged]]:
+    """The claims of a study of training runs, held against runs that were trained before.
+
+    Of the shipped words, they are kept as a measurement, which `analysis.report` shows.
+
+    Args:
+        name: of the study.
+        place: of its sweep, a folder of runs.
+
+    Raises:
+        ClaimError: there is no such study, it measures more than one sweep, or the sweep is not
+            whole.
+        RecordError: a run is damaged or missing.
+    """
+    study = claims.read(name)
+    measure = import_module(f"experiments.{name}.measure")
+    if not hasattr(measure, "numbers"):
+        raise ClaimError(f"--runs: {name} is more than one sweep: leave --runs away")
+    began = time.perf_counter()
+    runs = [diagnosed(folder) for folder in runs_in(place)]
+    try:
+        made = measure.numbers(runs)
+        plain = {key: [float(value) for value in values] for key, values in made.items()}
+        if empty := [key for key, values in plain.items() if not values]:
+            raise ValueError(f"no run for {', '.join(empty)}")
+    except ValueError as error:
+        raise ClaimError(f"{str(place)!r}: not the whole sweep of {name} ({error})") from None
+    if all((run.about.config or {}).get("data", {}).get("path") is None for run in runs):
+        cache.write(name, plain, time.perf_counter() - began, quick=False)
+    return {name: claims.judge(study, plain, quick=False)}
+
+
 def cells(study: str, one: Judged) -> list[str]:
     """A row of the table."""
     spread = f" ± {one.deviation:.2g}" if len(one.values) > 1 else ""
@@ -117,8 +150,12 @@ def write(path: Path, found: dict[str, list[Judged]]) -> None:
     path.write_text(before + mark + "\n" + "\n".join(lines) + "\n" + end + after)
 
 
-def show(found: dict[str, list[Judged]]) -> None:
-    """Print the table."""
+def show(found: dict[str, list[Judged]], *, failed: bool = False) -> None:
+    """Print the table; of those that fail only, if that is asked for."""
+    if failed:
+        found = {name: [one for one in of if not one.passed] for name, of in found.items()}
+    if not any(found.values()):
+        return
     console = Console(highlight=False, width=streams.width())
     table = Table(*COLUMNS, box=None, header_style="")
     for study, judged in found.items():

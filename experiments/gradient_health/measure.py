@@ -1,6 +1,6 @@
 """The default sweep: where gradients vanish and explode, and what BatchNorm changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from experiments.deep import Measured
 from experiments.trained import trained
@@ -25,7 +25,11 @@ VERDICTS = {
 def measure(*, quick: bool) -> Measured:
     """The claims' numbers."""
     shorter = ("steps=300", "seed=1") if quick else ()
-    runs = trained("experiment=gradient_health", "study=gradient_health", *shorter)
+    return numbers(trained("experiment=gradient_health", "study=gradient_health", *shorter))
+
+
+def numbers(runs: Sequence[Diagnosed]) -> Measured:
+    """The same of runs that were trained."""
     found: Measured = {
         f"profile_{gain}": [
             _number(run, "delta profile", "start") for run in of(DEEP, "none", gain, runs)

@@ -12,6 +12,7 @@ from experiments import __main__ as command
 from experiments import cache, claims, reproduce
 from experiments.claims import read
 from ninja.errors import NinjaError
+from tests.analysis import made
 
 ROOT = Path(__file__).parents[2]
 
@@ -146,3 +147,49 @@ def test_the_command_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         command.main(["--help"])
     assert "--quick" in capsys.readouterr().out
+
+
+def test_a_sweep_that_was_trained_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By runs that were made and not trained: of most cells there is none."""
+    made.run(tmp_path / "study" / "one")
+    kept: list[str] = []
+    monkeypatch.setattr(cache, "write", lambda name, *_, **__: kept.append(name))
+    assert command.main(["gradient_health", "--runs", str(tmp_path / "study")]) == 2
+    assert "not the whole sweep of gradient_health" in capsys.readouterr().err
+    study = read("gradient_health")
+    monkeypatch.setattr(
+        "experiments.gradient_health.measure.numbers",
+        lambda runs: {
+            name: [of.predicted + (name == "gap") for _ in runs]
+            for name, of in study.claims.items()
+        },
+    )
+    given = ["gradient_health", "--runs", str(tmp_path / "study"), "--failed"]
+    assert command.main(given) == 1
+    said = capsys.readouterr().out
+    assert "1 failed" in said
+    assert "largest gap" in said
+    assert "profile" not in said
+    assert kept == ["gradient_health"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["critical_line"], "critical_line is more than one sweep"),
+        (["gradient_health"], "no such folder"),
+    ],
+)
+def test_runs_that_cannot_be_judged(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main([*given, "--runs", "nowhere"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_runs_are_of_one_study(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--runs", "outputs"])
+    assert "name one study" in capsys.readouterr().err
