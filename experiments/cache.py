@@ -8,7 +8,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from ninja import data, durable
+from ninja import durable
+from ninja.words import NAMES
 
 ROOT = Path(__file__).parents[1]
 PLACE = Path("outputs") / "reproduce"
@@ -23,7 +24,7 @@ def _sources() -> bytes:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in (".py", ".yaml") and path.name != "claims.yaml":
                 digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    digest.update(data.NAMES.read_bytes())
+    digest.update(NAMES.read_bytes())
     return digest.digest()
 
 
