@@ -15,8 +15,8 @@ class Part:
     Attributes:
         name: of its first and its last node.
         numbers: those that apply. `grad`, the L2 norm of the gradient of all its parameters;
-            `update`, log10(std(Δw)/std(w)), or `eased`, the same where a schedule has lowered the rate;
-            `saturated` and `dead`, shares of its units; `gap`; `delta`, the RMS of
+            `update`, log10(std(Δw)/std(w)), or `eased`, the same where a schedule has lowered
+            the rate; `saturated` and `dead`, shares of its units; `gap`; `delta`, the RMS of
             ∂loss/∂(pre-activation), and `profile`, its log10 over that of the last hidden layer.
     """
 
