@@ -6,10 +6,10 @@ SETUP := .venv/.setup
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify gradcheck mutants reproduce test test-full test-engines lint format bench docs sync dashboard clean
+.PHONY: help setup run verify gradcheck mutants reproduce analysis test test-full test-browser test-engines lint format bench docs sync dashboard clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gradient-ninja needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -40,11 +40,17 @@ mutants: setup ## Every known mistake, and which check catches it
 reproduce: setup ## What is known of gradients, measured and held to it; STUDY=name, QUICK=1, DATA=names.txt
 	$(BIN)/python -m experiments $(STUDY) $(if $(QUICK),--quick) $(if $(DATA),--data '$(DATA)')
 
-test: lint ## Style, types, layers and the fast tests
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not engines'
+analysis: setup ## The report of what was run: reports/index.html, report.md, summary.csv, figures/
+	$(BIN)/python -m analysis report
 
-test-full: setup ## The slow proofs
-	$(BIN)/python -m pytest -n $(JOBS) -m slow
+test: lint ## Style, types, layers and the fast tests
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not engines and not browser'
+
+test-full: setup ## The slow proofs, and the report in a browser
+	$(BIN)/python -m pytest -n $(JOBS) -m 'slow or browser'
+
+test-browser: setup ## The report in a real browser: Debian's chromium
+	$(BIN)/python -m pytest -n 1 -m browser
 
 test-engines: setup ## Ray's and Slurm's proofs, with real clusters; tests/slurm.sh starts a Slurm
 	$(BIN)/python -m pytest -n 1 -m engines

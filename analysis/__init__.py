@@ -11,9 +11,13 @@ and shares with their intervals. `figures` draws, `report` writes the page, `com
 runs; `dashboard` builds W&B's.
 """
 
-from analysis.settings import labels, setting, varying
-from analysis.stats import Interval, difference, mean, share
-from analysis.tables import Records, Tables, load, read
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.settings import labels, setting, varying
+    from analysis.stats import Interval, difference, mean, share
+    from analysis.tables import Records, Tables, load, read
 
 __all__ = [
     "Interval",
@@ -28,3 +32,16 @@ __all__ = [
     "share",
     "varying",
 ]
+
+_HOMES = {
+    **dict.fromkeys(("labels", "setting", "varying"), "analysis.settings"),
+    **dict.fromkeys(("Interval", "difference", "mean", "share"), "analysis.stats"),
+    **dict.fromkeys(("Records", "Tables", "load", "read"), "analysis.tables"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, found when they are asked for: a report that is there needs no pandas."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

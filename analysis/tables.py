@@ -102,6 +102,11 @@ def read(*places: str | Path, looks: int | None = None) -> Records:
     return _joined([_read_study(study, list(of), looks) for study, of in by_study])
 
 
+def nothing() -> Records:
+    """The tables of no run at all."""
+    return _joined([])
+
+
 @dataclass(frozen=True)
 class _Part:
     """Of one study."""

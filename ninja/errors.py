@@ -20,6 +20,10 @@ class RecordError(NinjaError):
     """A record, checkpoint or result on disk that cannot be used."""
 
 
+class NoRunError(RecordError):
+    """A folder that is not there, or in which no run lies."""
+
+
 class RunError(NinjaError):
     """A run that cannot start, or must not go on."""
 

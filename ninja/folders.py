@@ -15,7 +15,7 @@ from ninja import diagnosis, durable, records, result, words
 from ninja.checks import check_run, check_values, gain_value
 from ninja.config import RunConfig
 from ninja.diagnosis import About, Evidence, Finding, History
-from ninja.errors import ConfigError, DataError, RecordError
+from ninja.errors import ConfigError, DataError, NoRunError, RecordError
 from ninja.result import Result
 from ninja.schema import config_of
 
@@ -34,11 +34,12 @@ def runs_in(place: Path) -> list[Path]:
     Those that cannot be looked into are among them: whoever reads them is told why.
 
     Raises:
-        RecordError: there is none, or none that can be looked into.
+        NoRunError: there is none.
+        RecordError: there is none that can be looked into.
     """
     try:
         if not place.is_dir():
-            raise RecordError(f"{str(place)!r}: no such folder: give a run's, outputs/study/run_id")
+            raise NoRunError(f"{str(place)!r}: no such folder: give a run's, outputs/study/run_id")
         if is_run(place):
             return [place]
         names = list(place.iterdir())
@@ -63,9 +64,7 @@ def runs_in(place: Path) -> list[Path]:
         return sorted([*found, *(folder for folder in closed if folder not in found)])
     if closed:
         raise _unreadable(*min(closed.items(), key=lambda item: item[0]))
-    raise RecordError(
-        f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id"
-    )
+    raise NoRunError(f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id")
 
 
 def _unreadable(place: Path, error: OSError) -> RecordError:

@@ -32,8 +32,9 @@ from ninja.config import (
 )
 from ninja.diagnosis import About, diagnose, gather, verdict
 from ninja.diagnosis import read as read_history
+from ninja.parts import Part, parts
 from ninja.result import Result
-from ninja.screen.layers import OUTSIDE, Part, layers_table, parts
+from ninja.screen.layers import OUTSIDE, layers_table
 from ninja.screen.lines import Lines
 from ninja.screen.live import View, next_row
 from ninja.screen.losses import shown_loss

@@ -131,7 +131,8 @@ def _explain(one: "Diagnosed") -> None:
     from rich.text import Text
 
     from ninja import records
-    from ninja.screen.layers import layers_table, parts
+    from ninja.parts import parts
+    from ninja.screen.layers import layers_table
     from ninja.screen.losses import shown_loss
 
     shown = console()

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ninja.diagnosis import Finding
+from ninja.parts import parts
 from ninja.screen.findings import findings
-from ninja.screen.layers import layers_table, parts
+from ninja.screen.layers import layers_table
 
 if TYPE_CHECKING:
     from ninja.observe.before import Preflight

@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ninja.config import ProbeConfig, RunConfig
-from ninja.screen.layers import OUTSIDE, Part, layers_table, parts
+from ninja.parts import Part, parts
+from ninja.screen.layers import OUTSIDE, layers_table
 from ninja.screen.losses import shown_loss
 
 SECOND = 4

@@ -1,0 +1,115 @@
+"""The report on disk: read, judged, drawn and written, or left as it is when nothing is new."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.report import stamp
+from ninja import durable
+from ninja.errors import NoRunError, RecordError, RunError
+from ninja.folders import runs_in
+
+LOOKS = 24
+"""Steps of a run whose layers are kept."""
+
+PAGE, TEXT, TABLE, FIGURES = "index.html", "report.md", "summary.csv", "figures"
+
+DEFAULT = Path("outputs")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report.
+
+    Attributes:
+        lines: the answer.
+        page: its file.
+        is_new: it was written now; else it was there.
+        runs: whether any run lies there.
+    """
+
+    lines: tuple[str, ...]
+    page: Path
+    is_new: bool
+    runs: bool
+
+
+def report(places: Sequence[Path], out: Path) -> Written:
+    """Write the report of all runs in these folders, if anything is new.
+
+    Args:
+        places: of runs, studies or outputs; `outputs` if there is none, and then it may be empty.
+        out: the folder of the report.
+
+    Raises:
+        RecordError: a place is not there, or no run lies there.
+        RunError: the report cannot be written.
+    """
+    folders = _folders(places)
+    places = places or (DEFAULT,)
+    key = stamp.key(places, folders)
+    before = stamp.read(out)
+    if before is not None and before.key == key and stamp.is_whole(out, before):
+        return Written(before.lines, out / PAGE, is_new=False, runs=bool(folders))
+    try:
+        lines = _write(places, out, key, is_empty=not folders)
+    except OSError as error:
+        place = error.filename or out
+        raise RunError(
+            f"{str(place)!r}: cannot be written ({error.strerror}): give another --out"
+        ) from None
+    return Written(lines, out / PAGE, is_new=True, runs=bool(folders))
+
+
+def _folders(places: Sequence[Path]) -> list[Path]:
+    """Of all runs; nothing may lie where nobody has said that something does.
+
+    Raises:
+        RecordError: a place that was given is not there, or no run lies there.
+    """
+    try:
+        found = [folder for place in places or (DEFAULT,) for folder in runs_in(place)]
+    except NoRunError:
+        if places:
+            raise
+        return []
+    return sorted(dict.fromkeys(found))
+
+
+def _write(places: Sequence[Path], out: Path, key: str, *, is_empty: bool) -> tuple[str, ...]:
+    from analysis import figures
+    from analysis.report.answer import answer, lines
+    from analysis.report.claims import claims
+    from analysis.report.markdown import markdown
+    from analysis.report.page import page
+    from analysis.report.pictures import pictures
+    from analysis.report.render import render
+    from analysis.report.summary import summary
+    from analysis.tables import nothing, read
+
+    records = nothing() if is_empty else read(*places, looks=LOOKS)
+    found = answer(records)
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = figures.figures(records)
+    saved = [path for figure in drawn for path in figures.save(figure, out / FIGURES)]
+    made = page(records, found, pictures(drawn, out / FIGURES), claims(), places)
+    durable.write(out / TABLE, summary(records))
+    durable.write(out / TEXT, markdown(made).encode())
+    durable.write(out / PAGE, render(made).encode())
+    told = tuple(lines(found))
+    names = [PAGE, TEXT, TABLE, *(f"{FIGURES}/{path.name}" for path in saved)]
+    stamp.write(out, key, told, names)
+    return told
+
+
+def must_have_runs(written: Written) -> None:
+    """Say what to do where nothing was run.
+
+    Raises:
+        RecordError: nothing was.
+    """
+    if not written.runs:
+        raise RecordError(
+            f"{str(DEFAULT)!r}: nothing was run yet: make run, or python run.py, and then make "
+            "analysis"
+        )
