@@ -38,7 +38,7 @@ def main(given: Sequence[str] | None = None) -> int:
         if options.runs:
             if len(options.study) != 1 or options.quick or options.data:
                 parser.error("--runs: name one study, without --quick or --data")
-            found = of_runs(*options.study, options.runs)
+            found = of_runs(options.study[0], options.runs)
         else:
             found = reproduce(
                 options.study or claims.names(),

@@ -53,7 +53,7 @@ def judged() -> pd.DataFrame:
                 continue
             study = claims.read(name)
             for one in claims.judge(study, found[0], quick=quick):
-                allowed = one.claim.within(quick=quick).distance(one.claim.predicted)
+                allowed = one.within.distance(one.claim.predicted)
                 apart = one.mean - one.claim.predicted
                 rows.append(
                     {
