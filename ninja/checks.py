@@ -7,6 +7,7 @@ right.
 import os
 from contextlib import suppress
 from fractions import Fraction
+from math import isqrt
 from pathlib import Path
 
 from ninja.config import NetworkConfig, OptimizerConfig, RunConfig, WandbConfig
@@ -149,8 +150,24 @@ def check_values(config: RunConfig) -> None:
         raise ConfigError(
             "batch_size: 1 row has no variance for norm.name=batchnorm, give 2 or more"
         )
+    _check_recompute(config)
     _check_compile(config)
     _check_wandb(config.wandb)
+
+
+def _check_recompute(config: RunConfig) -> None:
+    if isinstance(config.recompute, int):
+        layers = config.model.n_layers + 1
+        if not 1 <= config.recompute <= layers:
+            raise ConfigError(
+                f"recompute: {config.recompute} segments of {layers} linear layers cannot be, "
+                f"give 1 to {layers}, sqrt or none"
+            )
+    if config.recompute != "none" and config.compile:
+        raise ConfigError(
+            "recompute: a compiled step keeps no intermediates in any case, give recompute=none "
+            "or compile=false"
+        )
 
 
 def _check_compile(config: RunConfig) -> None:
@@ -243,8 +260,15 @@ def _check_memory(config: RunConfig) -> None:
         model.n_embd * (model.consecutive or config.data.block_size)
         + (model.n_layers - 1) * fused * model.n_hidden
     )
-    layers = model.n_layers * (4 if config.norm.name == "batchnorm" else 2)
-    activations = rows * (config.data.block_size * model.n_embd + layers * model.n_hidden)
+    a_layer = 4 if config.norm.name == "batchnorm" else 2
+    kept = model.n_layers * a_layer
+    probe = config.probe
+    looked = probe.early or probe.every or probe.gap_every  # then all of a step's are there at once
+    if config.recompute != "none" and not looked:
+        depth = model.n_layers + 1
+        segments = isqrt(depth) if config.recompute == "sqrt" else config.recompute
+        kept = segments - 1 + model.n_layers // segments * a_layer
+    activations = rows * (config.data.block_size * model.n_embd + kept * model.n_hidden)
     moments = 2 if config.optimizer.name == "adamw" else 0
     itemsize = 8 if config.dtype == "float64" else 4
     drawn = 64 * rows * config.data.block_size * 8  # contexts, as many steps ahead

@@ -213,6 +213,9 @@ class RunConfig:
         dtype: of parameters and activations.
         threads: of the process; bit-identity is promised for one.
         compile: make the steps that nobody looks at by compiled code.
+        recompute: on steps that nobody looks at, keep only what enters each of so many segments of
+            layers, and compute the rest again in the backward; "sqrt" for as many as keep the
+            fewest activations.
     """
 
     study: str = "default"
@@ -234,6 +237,7 @@ class RunConfig:
     dtype: Literal["float32", "float64"] = "float32"
     threads: int = 1
     compile: bool = False
+    recompute: Literal["none", "sqrt"] | int = "none"
 
     @property
     def network(self) -> NetworkConfig:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
 from ninja.init import Fill, Generators
 from ninja.rules import Rule
@@ -47,13 +46,19 @@ class Net:
                 graph the tensors of the trace are torch's inference tensors: an eighth faster,
                 and closed to autograd for good.
         """
-        bound = _leaves(params) if graph else params
+        bound = leaves(params) if graph else params
         with torch.inference_mode(mode=not graph), torch.set_grad_enabled(graph):
             return self.traced(bound, batch)
 
-    def traced(self, bound: Params, batch: Batch) -> Trace:
-        """`forward` in whatever mode torch is: what a compiler can read."""
-        values: Tensors = {"tokens": batch.tokens, "targets": batch.targets}
+    def traced(self, bound: Params, batch: Batch, entering: Tensors | None = None) -> Trace:
+        """`forward` in whatever mode torch is: what a compiler can read.
+
+        Args:
+            bound: the parameters.
+            batch: the examples.
+            entering: outputs of nodes that this net reads and another has; none of a whole net.
+        """
+        values: Tensors = {"tokens": batch.tokens, "targets": batch.targets, **(entering or {})}
         saved: dict[str, Tensors] = {}
         for node in self.nodes:
             inputs = [values[name] for name in node.inputs]
@@ -110,11 +115,9 @@ def count(params: Params) -> int:
     return sum(tensor.numel() for tensors in params.values() for tensor in tensors.values())
 
 
-def _leaves(params: Params) -> Params:
-    def leaf(tensor: Tensor) -> Tensor:
-        return tensor.detach().requires_grad_()
-
+def leaves(params: Params) -> Params:
+    """The same values, as leaves of a graph to come."""
     return {
-        name: {key: leaf(tensor) for key, tensor in tensors.items()}
+        name: {key: tensor.detach().requires_grad_() for key, tensor in tensors.items()}
         for name, tensors in params.items()
     }

@@ -14,11 +14,11 @@ from ninja.config import RunConfig
 NUMERICS = 3
 """Raised when golden losses change, so that no older result passes for a newer one."""
 
-_NO_MATTER = ("study", "output", "checkpoint", "tracker", "wandb")
+_NO_MATTER = ("study", "output", "checkpoint", "tracker", "wandb", "recompute")
 
 
 def run_id(config: RunConfig) -> str:
-    """Twelve digits. Where it lies and how often it is saved do not change a result.
+    """Twelve digits. Where it lies, how often it is saved and what is computed twice change no bit.
 
     Raises:
         DataError: the word list cannot be read.

@@ -94,9 +94,11 @@ def _fits(value: Any, hint: Any) -> bool:
 def _kind(hint: Any) -> str:
     if hint is NoneType:
         return "null"
-    return (
-        getattr(hint, "__name__", "") if not get_args(hint) else str(hint).replace("None", "null")
-    )
+    if get_origin(hint) is Literal:
+        return " | ".join(get_args(hint))
+    if get_origin(hint) in (Union, UnionType):
+        return " | ".join(map(_kind, get_args(hint)))
+    return getattr(hint, "__name__", "") if not get_args(hint) else str(hint)
 
 
 def check_seed(seed: int) -> None:

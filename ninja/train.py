@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ninja import compiled
+from ninja import compiled, recompute
 from ninja.agreement import gap
 from ninja.batches import Batches
 from ninja.checkpoint import TrainState
@@ -44,6 +44,7 @@ class Training:
         optimizer: momenta, changed in place, or by a compiled step replaced.
         previous: the parameters' gradients of the last step, if the next one looks back at them;
             else empty.
+        segments: of the net, whose intermediates are computed twice; none if all are kept.
         lr: learning rate of the next step, one or (R,) in float64.
         limit: largest norm of a run's gradient, one or (R,); none for no clipping.
     """
@@ -58,10 +59,13 @@ class Training:
     buffers: Buffers
     optimizer: dict[str, Params]
     previous: Deltas
+    segments: tuple[recompute.Segment, ...] = field(init=False)
     lr: float | Tensor = field(init=False)
     limit: float | Tensor | None = field(init=False)
 
     def __post_init__(self) -> None:
+        count = self.config.recompute
+        self.segments = () if count == "none" else recompute.split(self.net, count)
         self._boundaries = {step for step, _ in self.config.optimizer.lr_schedule}
         self.lr = self._rates()
         limits = [config.optimizer.clip for config in self.configs]
@@ -95,7 +99,8 @@ class Step:
     Attributes:
         number: of the step.
         lr: its learning rate, one or (R,).
-        trace: of its forward, whose loss is the step's. A compiled step saves nothing, unless a
+        trace: of its forward, whose loss is the step's. A compiled step saves nothing, and one
+            that nobody looks at under `recompute` nothing to be read after the update, unless a
             loss is not finite.
         deltas: before clipping; a compiled step's are not kept.
         reference: the other engine's, of the same trace, if they are to be compared.
@@ -125,7 +130,7 @@ def train_step(run: Training, due: Due) -> Step:
         return _compiled_step(run)
     optimizer, number = run.config.optimizer, run.step
     graph = run.engine.graph or (due.compare and run.other.graph)
-    trace = run.net.forward(run.params, next(run.batches), graph=graph)
+    trace, run.buffers = _forward(run, next(run.batches), graph, whole=due.look or due.compare)
     own = run.engine(run.net, trace, "all" if due.look else "params").deltas
     reference = run.other(run.net, trace).deltas if due.compare else None
     deltas, lead = own, trace.loss.dim()
@@ -135,7 +140,6 @@ def train_step(run: Training, due: Due) -> Step:
     before = copied(run.params) if due.look and optimizer.name == "adamw" else None
     lr = run.lr
     update_(optimizer, run.params, deltas, run.optimizer, lr, number)
-    run.buffers = run.net.running(run.buffers, trace)
     run.stepped()
     snapshot = None
     if due.look:
@@ -145,6 +149,19 @@ def train_step(run: Training, due: Due) -> Step:
     previous = run.previous
     run.previous = _of_parameters(run.params, own) if due.keep else {}
     return Step(number, lr, trace, own, reference, snapshot, previous, noise)
+
+
+def _forward(run: Training, batch: Batch, graph: bool, whole: bool) -> tuple[Trace, Buffers]:
+    """The forward and the running statistics after it; whole, or what `recompute` keeps of it."""
+    if run.segments and not whole:
+        trace, buffers = recompute.forward(
+            run.segments, run.params, batch, run.buffers, graph=graph
+        )
+        if trace.loss.isfinite().all():
+            return trace, buffers
+        # it will be asked, after the update, which tensor was the first that was not finite
+    trace = run.net.forward(run.params, batch, graph=graph)
+    return trace, run.net.running(run.buffers, trace)
 
 
 def _compiled_step(run: Training) -> Step:

@@ -4,6 +4,7 @@ Shapes are written from the right. A leading ``...`` is the replica's dimension:
 shape train as one stack ``(R, ...)``, and a single run is the case without it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -46,11 +47,12 @@ class Trace:
     Attributes:
         loss: (...) one value per replica, no dimension for a single run.
         saved: every named intermediate of every node, in forward order; a node's output is "y".
+            What is not kept is computed again when it is asked for (`ninja.recompute`).
         bound: the parameters the forward used. With a graph they are leaves of that graph.
     """
 
     loss: Tensor
-    saved: dict[str, Tensors]
+    saved: Mapping[str, Tensors]
     bound: Params
 
 

@@ -249,6 +249,8 @@ def run_changed(**values: Any) -> RunConfig:
         {"study": "a b.c-ü", "output": "/tmp/x y", "data__path": "ü b.txt"},
         {"wandb__tags": ("a" * 64, "b"), "wandb__project": "p" * 128, "wandb__entity": "me"},
         {"wandb__timeout": 0.1},
+        {"recompute": "sqrt"},
+        {"recompute": 5, "model__n_layers": 4, "backward": "autograd"},
         {"model__n_hidden": 4096, "batch_size": 1024},
     ],
     ids=str,
@@ -282,6 +284,13 @@ def test_what_can_be_run_passes(values: dict[str, Any]) -> None:
         ({"probe__early": (0, 1.5)}, "probe.early: (0, 1.5) is not of type"),
         ({"probe__val_every": -1}, "probe.val_every: -1 is out of range"),
         ({"probe__close_every": -1}, "probe.close_every: -1 is out of range"),
+        ({"recompute": 0}, "recompute: 0 segments of 2 linear layers cannot be, give 1 to 2, sqrt"),
+        ({"recompute": 3}, "recompute: 3 segments of 2 linear layers cannot be, give 1 to 2, sqrt"),
+        ({"recompute": True}, "recompute: True is not of type none | sqrt | int"),
+        ({"recompute": None}, "recompute: None is not of type none | sqrt | int"),
+        ({"recompute": "sqr"}, "recompute: 'sqr' is not of type none | sqrt | int"),
+        ({"recompute": 2.0}, "recompute: 2.0 is not of type none | sqrt | int"),
+        ({"recompute": "sqrt", "compile": True}, "give recompute=none or compile=false"),
         ({"wandb__timeout": 0}, "wandb.timeout: 0 leaves no time"),
         ({"wandb__timeout": -1}, "wandb.timeout: -1 is out of range"),
         ({"wandb__timeout": math.nan}, "wandb.timeout: nan is out of range"),
@@ -336,6 +345,19 @@ def test_memory_is_counted_per_number(monkeypatch: pytest.MonkeyPatch) -> None:
     for more in ({"dtype": "float64"}, {"optimizer__name": "adamw"}):
         with pytest.raises(ConfigError, match="give smaller sizes"):
             check_run(run_changed(**fits, **more))
+
+
+def test_what_is_computed_twice_needs_less_if_no_step_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "_memory", lambda: 2**30)
+    deep = {"model__n_layers": 99, "model__n_hidden": 100, "batch_size": 1 << 14}
+    unseen = {"probe__early": (), "probe__every": 0, "probe__gap_every": 0}
+    for values in (deep | unseen, deep | {"recompute": "sqrt"}):
+        with pytest.raises(ConfigError, match="give smaller sizes"):
+            check_run(run_changed(**values))
+    for recompute in ("sqrt", 5):
+        check_run(run_changed(**deep, **unseen, recompute=recompute))
 
 
 def test_the_memory_of_this_machine_is_some() -> None:

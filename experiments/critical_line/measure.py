@@ -1,13 +1,14 @@
 """Growth and level of the deltas of deep tanh networks, and how fast two inputs become one."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 
 from experiments.deep import Deep, Measured, growth, normal, passed, seeds
 from ninja import theory
+from ninja.types import Tensors
 
 WIDTH, DEPTH, FIRST, LAST = 500, 40, 3, 37
 SETTINGS = {
@@ -91,7 +92,7 @@ def _correlation(seed: int) -> float:
     return float(np.exp(np.mean(np.log(steps[4:]))))
 
 
-def _defects(saved: dict[str, dict[str, torch.Tensor]]) -> Iterator[float]:
+def _defects(saved: Mapping[str, Tensors]) -> Iterator[float]:
     """1 − c of every layer's pre-activations, the mean over all pairs."""
     for name, tensors in saved.items():
         if name.endswith(".linear"):

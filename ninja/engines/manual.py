@@ -6,6 +6,7 @@ import torch
 
 from ninja.errors import ShapeError
 from ninja.net import Net
+from ninja.recompute import Recomputed
 from ninja.types import Deltas, Gradients, Tensors, Trace, Watch
 
 
@@ -22,24 +23,27 @@ class Manual:
     def __call__(self, net: Net, trace: Trace, watch: Watch = "params") -> Gradients:
         """See `Engine`. Returns all that the rules computed, as inference tensors.
 
+        Where intermediates are not kept, neither are their deltas, unless they are watched.
+
         Raises:
             ShapeError: a rule returned a delta that has not its parameter's shape. It would
                 broadcast in the update, silently.
         """
         with torch.inference_mode():
-            return Gradients(self.pulled(net, trace))
+            return Gradients(self.pulled(net, trace, watch))
 
-    def pulled(self, net: Net, trace: Trace) -> Deltas:
+    def pulled(self, net: Net, trace: Trace, watch: Watch = "params") -> Deltas:
         """The same in whatever mode torch is: what a compiler can read."""
         deltas: Deltas = {}
+        every = watch == "all" or not isinstance(trace.saved, Recomputed)
         outputs: Tensors = {net.nodes[-1].name: torch.ones_like(trace.loss)}
         for node in reversed(net.nodes):
-            dy = outputs[node.name]
+            dy = outputs.pop(node.name)
             params, saved = trace.bound[node.name], trace.saved[node.name]
             backward = node.rule.backward_fused if self.fused else node.rule.backward
             dx, inner = backward(params, saved, dy)
             _check_shapes(node.name, params, inner)
-            deltas[node.name] = {"y": dy, **inner}
+            deltas[node.name] = {"y": dy, **inner} if every else {key: inner[key] for key in params}
             for source, delta in zip(node.inputs, _each(dx), strict=False):
                 # a node that several others read: their deltas accumulate
                 earlier = outputs.get(source)

@@ -44,6 +44,7 @@ OTHER = (
     replace(BASE, dtype="float64"),
     replace(BASE, threads=2),
     replace(BASE, compile=True),
+    replace(BASE, recompute="sqrt"),
 )
 
 
