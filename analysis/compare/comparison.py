@@ -102,8 +102,10 @@ def _verdict(
     reasons: dict[Verdict, list[str]] = {"worse": [], "better": []}
     for found in losses:
         if found.verdict in reasons:
+            way = "higher" if found.verdict == "worse" else "lower"
             reasons[found.verdict].append(
-                f"{found.quantity} loss{_at(found.setting)} by {abs(found.difference.value):.4g}"
+                f"{found.quantity} loss is {abs(found.difference.value):.4g} nats {way}"
+                f"{_at(found.setting)}"
             )
     for of in told.settings:
         if of.fell:
@@ -114,8 +116,8 @@ def _verdict(
     if healthy:
         reasons["better"].append(f"{len(healthy)} became healthy")
     for verdict, why in reasons.items():
-        if why:
-            return verdict, [f"{way}: {reason}" for way in reasons for reason in reasons[way]]
+        if why:  # and what is better besides
+            return verdict, [reason for told in reasons.values() for reason in told]
     known = [found for found in losses if found.chance == found.chance]
     pairs = sum(len(group.before) for group in pairing.groups)
     if same[1] and same == (pairs, pairs) and all(group.paired for group in pairing.groups):
@@ -128,4 +130,4 @@ def _verdict(
 
 
 def _at(setting: str | None) -> str:
-    return " over all settings" if setting is None else f" of {setting}" if setting else ""
+    return " in the mean over settings" if setting is None else f" at {setting}" if setting else ""

@@ -24,7 +24,7 @@ class Difference:
     """A number of B against that of A.
 
     Attributes:
-        quantity: of `LOSSES`, in nats, or of `NUMBERS`, in logarithms as `Side` has them.
+        quantity: of `LOSSES`, in nats, or of `NUMBERS`, as `Side` has them.
         setting: of `Group`; none: the mean over `settings` of them, seed by seed.
         settings: how many.
         before: A's mean over seeds.
@@ -77,13 +77,22 @@ def losses(before: Side, after: Side, pairing: Pairing, tolerance: float) -> lis
 
 
 def numbers(before: Side, after: Side, pairing: Pairing) -> list[Difference]:
-    """Of the gradients and the time, not judged: which way is better depends."""
-    families = _families(before, after, pairing, NUMBERS)
-    return [
-        _difference(quantity, setting, *found)
-        for family in families
-        for quantity, setting, found in family
+    """Of the gradients and the time, not judged: which way is better depends.
+
+    Time has no interval: the runs of a stack share one, and another machine has another.
+    """
+    found = [
+        _difference(quantity, setting, *told)
+        for family in _families(before, after, pairing, NUMBERS)
+        for quantity, setting, told in family
     ]
+    return [_bare(of) if of.quantity == "step_time" else of for of in found]
+
+
+def _bare(found: Difference) -> Difference:
+    sides = {name: getattr(found, name) for name in ("before", "after", "difference")}
+    none = {"low": math.nan, "high": math.nan}
+    return replace(found, **{name: of._replace(**none) for name, of in sides.items()})
 
 
 def identical(before: Side, after: Side, pairing: Pairing) -> tuple[int, int]:
@@ -93,7 +102,10 @@ def identical(before: Side, after: Side, pairing: Pairing) -> tuple[int, int]:
         if not group.paired:
             continue
         columns = [f"loss_{name}" for name in LOSSES]
-        samples = [group.sample(before.runs[name], after.runs[name]) for name in columns]
+        samples = [
+            group.sample(before.runs[name].to_dict(), after.runs[name].to_dict())
+            for name in columns
+        ]
         for at in range(len(group.before)):
             pairs = [(of.before[at], of.after[at]) for of in samples]
             if all(map(math.isfinite, (value for values in pairs for value in values))):
@@ -109,11 +121,12 @@ def _families(
     over_all: list[_Told] = []
     single: list[_Told] = []
     for name in columns:
-        one, other = (of.runs if name in of.runs else of.numbers for of in (before, after))
+        tables = (of.runs if name in of.runs else of.numbers for of in (before, after))
+        one, other = (table[name].to_dict() for table in tables)
         if len(groups) > 1:
-            over_all.append((name, None, pooled(groups, one[name], other[name])))
+            over_all.append((name, None, pooled(groups, one, other)))
         for group in groups:
-            sample = group.sample(one[name], other[name])
+            sample = group.sample(one, other)
             single.append((name, group.setting, Pooled(sample, 1)))
     return [over_all, single]
 

@@ -6,7 +6,7 @@ pair; where too few seeds are on both sides, all of A stand against all of B.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +28,9 @@ WATCHED = "watched"
 
 Seeds = Mapping[str, tuple[str, ...]]
 """By the seed: names of runs. There may be several of one setting, as in two studies."""
+
+Numbers = Mapping[Hashable, float]
+"""One a run, by its name."""
 
 
 class Change(NamedTuple):
@@ -68,7 +71,7 @@ class Group:
     after: Seeds
     paired: bool
 
-    def sample(self, before: pd.Series, after: pd.Series) -> Sample:
+    def sample(self, before: Numbers, after: Numbers) -> Sample:
         """A number of these runs, by the run's name; several of one seed are averaged."""
         one, other = (
             list(_means(seeds, column).values())
@@ -138,7 +141,7 @@ class Pooled(NamedTuple):
     settings: int
 
 
-def pooled(groups: Sequence[Group], before: pd.Series, after: pd.Series) -> Pooled:
+def pooled(groups: Sequence[Group], before: Numbers, after: Numbers) -> Pooled:
     """The mean over the settings, a value a seed.
 
     Seeds stay what the values are of: runs of one seed in two settings tell less than two seeds.
@@ -164,7 +167,7 @@ def _common(sides: Sequence[Seeds]) -> set[str]:
 
 
 def _mean_of(means: Sequence[Mapping[str, float]], seeds: Collection[str]) -> dict[str, float]:
-    return {seed: float(np.mean([of[seed] for of in means])) for seed in sorted(seeds) if means}
+    return {seed: float(np.mean([of[seed] for of in means])) for seed in seeds if means}
 
 
 def _labels(
@@ -212,13 +215,13 @@ def _aligned(
     before: Mapping[str, object], after: Mapping[str, object]
 ) -> tuple[list[str], list[str], bool]:
     """The seeds to compare of either side, and whether they are pairs."""
-    common = [seed for seed in before if seed in after]
+    common = sorted(before.keys() & after.keys(), key=_by_size)
     if len(common) > 1 or (common and 1 in (len(before), len(after))):
         return common, common, True
-    return list(before), list(after), False
+    return sorted(before, key=_by_size), sorted(after, key=_by_size), False
 
 
-def _means(seeds: Seeds, column: pd.Series) -> dict[str, float]:
+def _means(seeds: Seeds, column: Numbers) -> dict[str, float]:
     return {seed: float(np.mean([column[run] for run in runs])) for seed, runs in seeds.items()}
 
 

@@ -1,7 +1,7 @@
 """A comparison as text: what is compared, the code, the configuration, losses, health, numbers."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -198,34 +198,29 @@ def _numbers(found: Comparison) -> Table:
         if of.setting is None or len(found.pairing.groups) == 1
         if of.difference.n
     ]
-    columns = ("", "A", "B", "B against A [95 %]", "n")
+    columns = ("", "A", "B", "B − A [95 %]", "n")
     return _table("gradients and time, not judged", columns, rows)
 
 
 def _number(of: Difference) -> tuple[str, ...]:
-    count = _count(of)
-    if of.quantity == "profile":
-        means = (f"{of.before.value:+.3f}", f"{of.after.value:+.3f}")
-        return ("delta profile, log10", *means, _interval(of.difference, "+.3f"), count)
-    grow: Callable[[float], float] = math.exp if of.quantity == "step_time" else _ten_to
-    names = {"gap": "largest gap", "step_time": "ms a step"}
-    unit = 1e3 if of.quantity == "step_time" else 1
-    means = (f"{unit * grow(side.value):.2g}" for side in (of.before, of.after))
-    ratio = of.difference._replace(
-        **{name: grow(getattr(of.difference, name)) for name in ("value", "low", "high")}
-    )
-    return (names[of.quantity], *means, f"× {_interval(ratio, '.3g')}", count)
+    one, other = of.before.value, of.after.value
+    if of.quantity == "step_time":
+        means = (f"{1e3 * math.exp(one):.3g}", f"{1e3 * math.exp(other):.3g}")
+        return "ms a step", *means, f"× {math.exp(of.difference.value):.3g}", _count(of)
+    title, form = FORMS[of.quantity]
+    shown = _interval(of.difference, f"+{form}")
+    return title, f"{one:{form}}", f"{other:{form}}", shown, _count(of)
 
 
-def _ten_to(value: float) -> float:
-    return 10.0**value
+FORMS = {"profile": ("delta profile at the end, log10", ".3f"), "gap": ("largest gap", ".1e")}
+"""Titles, and how the numbers are written."""
 
 
 def _notes(found: Comparison) -> Iterator[str]:
     if found.intervals:
         yield (
-            f"{found.intervals} intervals: one in 20 misses the truth; a loss is better or worse "
-            "only where it is after Holm's correction for all of them"
+            f"{found.intervals} intervals: one in 20 misses the truth; a loss is called better "
+            "or worse only if it is so after Holm's correction for their number"
         )
     if any(len(group.before) == 1 or len(group.after) == 1 for group in found.pairing.groups):
         yield "one seed says nothing about another: where there is one, no interval is given"

@@ -28,7 +28,7 @@ class Side:
         place: the folder, as it was given.
         runs: those that have ended; `analysis.tables.Records.runs`, by `run`.
         numbers: by `run`. `profile`, the delta profile at the end (log10), `gap`, the largest of
-            the run (log10 of a share), `step_time` (ln of seconds a step).
+            the run (relative), `step_time` (ln of seconds a step).
         unfinished: names of runs that have not ended.
         skipped: what could not be read, a line each.
     """
@@ -59,10 +59,9 @@ def side(place: Path) -> Side:
 
 def _numbers(runs: pd.DataFrame) -> pd.DataFrame:
     found = pd.DataFrame([_evidence(Path(folder)) for folder in runs["folder"]], index=runs.index)
-    with np.errstate(divide="ignore"):  # a gap of 0 has no logarithm, and no number
-        found["gap"] = np.log10(found["gap"])
-        trained = runs["trained"].astype("float64").where(runs["trained"] > 0)
-        found["step_time"] = np.log(runs["seconds"].where(runs["seconds"] > 0) / trained)
+    trained = runs["trained"].astype("float64")
+    known = (trained > 0) & (runs["seconds"] > 0)
+    found["step_time"] = np.log((runs["seconds"] / trained).where(known))
     return found
 
 
