@@ -83,22 +83,83 @@ def difference(before: Sequence[float], after: Sequence[float], *, paired: bool)
 
     Sources: Student 1908; Welch 1947.
     """
+    value, error, freedom, n = _apart(before, after, paired=paired)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error if error > 0 else error
+    return Interval(value, value - half, value + half, n)
+
+
+def chance(
+    before: Sequence[float], after: Sequence[float], *, paired: bool, margin: float = 0.0
+) -> float:
+    """How often chance alone makes such a difference: the p-value, of both sides.
+
+    It is below 0.05 where the interval of `difference` lies wholly beyond ±margin.
+
+    Args:
+        before: one value a run.
+        after: the same.
+        paired: see `difference`.
+        margin: a true difference up to this counts as none; in the unit of the values.
+
+    Returns:
+        From 0 to 1; not a number where there is no interval.
+
+    Raises:
+        ValueError: paired values of two lengths.
+    """
+    value, error, freedom, _ = _apart(before, after, paired=paired)
+    beyond = abs(value) - margin
+    if math.isnan(error):
+        return math.nan
+    if error == 0:
+        return float(beyond <= 0)
+    return min(1.0, 2 * float(stats.t.sf(beyond / error, freedom)))
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """p-values, raised by how many there are: all below 0.05 are right at once in 95 of 100.
+
+    What is not a number stays so, and does not count. Source: Holm 1979.
+    """
+    found = [math.nan] * len(chances)
+    known = sorted((p, at) for at, p in enumerate(chances) if not math.isnan(p))
+    least = 0.0
+    for rank, (p, at) in enumerate(known):
+        least = max(least, min(1.0, (len(known) - rank) * p))
+        found[at] = least
+    return found
+
+
+class _Apart(NamedTuple):
+    """A difference of means, its standard error, which is not a number where one value has none."""
+
+    value: float
+    error: float
+    freedom: float
+    n: int
+
+
+def _apart(before: Sequence[float], after: Sequence[float], *, paired: bool) -> _Apart:
     if paired:
         if len(before) != len(after):
             raise ValueError(f"paired: {len(before)} values before, {len(after)} after")
-        apart = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
-        return mean(apart.tolist())
+        pairs = zip(before, after, strict=True)
+        of = _finite([other - one for one, other in pairs])
+        if len(of) < 2:
+            return _Apart(float(of[0]) if len(of) else math.nan, math.nan, math.nan, len(of))
+        error = float(of.std(ddof=1)) / math.sqrt(len(of))
+        return _Apart(float(of.mean()), error, len(of) - 1, len(of))
     one, other = _finite(before), _finite(after)
     n = len(one) + len(other)
     if len(one) == 0 or len(other) == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    middle = float(other.mean() - one.mean())
+        return _Apart(math.nan, math.nan, math.nan, 0)
+    value = float(other.mean() - one.mean())
     if len(one) == 1 or len(other) == 1:
-        return Interval(middle, math.nan, math.nan, n)
-    one_error, other_error = (float(of.var(ddof=1)) / len(of) for of in (one, other))
-    error = one_error + other_error
-    if error == 0:  # no spread: the difference is known
-        return Interval(middle, middle, middle, n)
-    freedom = error**2 / (one_error**2 / (len(one) - 1) + other_error**2 / (len(other) - 1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(error)
-    return Interval(middle, middle - half, middle + half, n)
+        return _Apart(value, math.nan, math.nan, n)
+    parts = [float(of.var(ddof=1)) / len(of) for of in (one, other)]
+    both = sum(parts)
+    if both == 0:  # no spread: the difference is known
+        return _Apart(value, 0.0, math.nan, n)
+    one_share, other_share = (part / both for part in parts)
+    freedom = 1 / (one_share**2 / (len(one) - 1) + other_share**2 / (len(other) - 1))
+    return _Apart(value, math.sqrt(both), freedom, n)

@@ -82,3 +82,46 @@ def test_pairs_see_what_seeds_hide() -> None:
 
 def test_without_any_spread_the_difference_is_known() -> None:
     assert stats.difference([1.0, 1.0], [2.0, 2.0], paired=False) == (1.0, 1.0, 1.0, 4)
+
+
+@given(values, values, st.booleans(), st.floats(0, 9))
+def test_chance_is_below_5_of_100_where_the_interval_lies_beyond_the_margin(
+    before: list[float], after: list[float], paired: bool, margin: float
+) -> None:
+    if paired:
+        n = min(len(before), len(after))
+        before, after = before[:n], after[:n]
+    found = stats.difference(before, after, paired=paired)
+    p = stats.chance(before, after, paired=paired, margin=margin)
+    closest = max(found.low, -found.high) - margin
+    if abs(closest) > 1e-6:
+        assert (p < 0.05) == (closest > 0)
+
+
+def test_chance_is_that_of_students_test() -> None:
+    one, other = [1.0, 2.0, 4.0, 3.0], [2.0, 2.5, 4.75, 3.5]
+    pairs = scipy_stats.ttest_rel(other, one)
+    assert stats.chance(one, other, paired=True) == pytest.approx(pairs.pvalue)
+    groups = scipy_stats.ttest_ind(other, one, equal_var=False)
+    assert stats.chance(one, other, paired=False) == pytest.approx(groups.pvalue)
+
+
+def test_one_value_has_no_chance_and_values_without_spread_are_sure() -> None:
+    assert math.isnan(stats.chance([1.0], [2.0], paired=True))
+    assert stats.chance([1.0, 1.0], [2.0, 2.0], paired=False) == 0
+    assert stats.chance([1.0, 1.0], [2.0, 2.0], paired=False, margin=1.0) == 1
+
+
+def test_holm_as_in_his_paper() -> None:
+    """Each is multiplied by how many are left, and none falls below the one before."""
+    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
+    found = stats.holm([math.nan, 0.02])
+    assert math.isnan(found[0])
+    assert found[1] == 0.02
+
+
+@given(st.lists(st.floats(0, 1), max_size=9))
+def test_holm_lowers_none_and_raises_none_beyond_bonferroni(chances: list[float]) -> None:
+    for p, raised in zip(chances, stats.holm(chances), strict=True):
+        assert p <= raised <= min(1, p * len(chances)) or p == raised
