@@ -24,9 +24,9 @@ WORDS := $(if $(DATA),$(basename $(notdir $(DATA))))
 STUDY_RUN := gradient_health$(if $(WORDS),-$(WORDS))
 
 run: setup ## The main job: the default sweep, its claims, the report, the answer; DATA=words.txt
-	$(BIN)/python run.py -m experiment=gradient_health study='$(STUDY_RUN)' $(if $(DATA),'data.path="$(DATA)"')
-	@$(BIN)/python -m experiments gradient_health --runs 'outputs/$(STUDY_RUN)' --failed
-	@$(BIN)/python -m analysis report 'outputs/$(STUDY_RUN)' $(if $(WORDS),--out 'reports/$(WORDS)')
+	@$(BIN)/python run.py -m experiment=gradient_health study='$(STUDY_RUN)' $(if $(DATA),'data.path="$(DATA)"'); test $$? -le 1
+	@code=0; $(BIN)/python -m experiments gradient_health --runs 'outputs/$(STUDY_RUN)' --failed || code=$$?; \
+	$(BIN)/python -m analysis report 'outputs/$(STUDY_RUN)' $(if $(WORDS),--out 'reports/$(WORDS)') && exit $$code
 
 verify: setup ## The lecture's 26 rows against autograd, exercises 2 and 3, the gap
 	$(BIN)/python -m ninja verify
