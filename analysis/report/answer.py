@@ -229,9 +229,10 @@ def headline(found: Answer) -> str:
     if not looked:
         return f"nobody has looked at the gradients of {plural(found.runs, 'run')}{states}"
     unknown = f", {found.unknown:,} unknown" if found.unknown else ""
-    if looked == 1:
-        verb = "are" if found.healthy else "are not"
-        return f"the gradients of the one run that was looked at {verb} healthy{states}{unknown}"
+    if found.runs == 1:
+        kind = found.studies[0].groups[0].kind
+        state = "".join(f" ({name})" for name, _ in found.states if name != kind)
+        return f"the run is {'healthy' if found.healthy else f'not healthy: {kind}'}{state}"
     verb = "is" if found.healthy == 1 else "are"
     return f"{found.healthy:,} of {looked:,} runs {verb} healthy{states}{unknown}"
 

@@ -73,7 +73,7 @@ def _size(value: Any) -> int:
 
 def _findings(findings: pd.DataFrame, places: Iterable[int]) -> list[dict[str, Any]]:
     """Of a run, as plain data."""
-    rows = findings[list(FINDING)].iloc[[*places]].itertuples(index=False)
+    rows = findings[list(FINDING)].iloc[[*places]].astype(object).itertuples(index=False)
     return [
         {name: None if value is pd.NA else value for name, value in zip(FINDING, row, strict=True)}
         for row in rows

@@ -61,15 +61,15 @@ def test_ten_lines_are_enough_for_any_number_of_studies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "state"),
     [
-        ({}, "are healthy"),
-        ({"growth": 0.01}, "are not healthy"),
-        ({"diverged": True}, "are not healthy, 1 diverged"),
-        ({"finished": False}, "are healthy, 1 unfinished"),
+        ({}, "healthy"),
+        ({"growth": 0.01}, "not healthy: vanishing"),
+        ({"diverged": True}, "not healthy: diverged"),
+        ({"finished": False}, "healthy (unfinished)"),
     ],
 )
 def test_of_a_single_run(tmp_path: Path, how: dict[str, Any], state: str) -> None:
     made.run(tmp_path / "study" / "run", Shape(hidden=3), **how)
-    assert told(tmp_path)[0] == f"the gradients of the one run that was looked at {state}"
+    assert told(tmp_path)[0] == f"the run is {state}"
 
 
 def test_of_no_run() -> None:
