@@ -1,0 +1,146 @@
+"""Saturated and dead units, by layer and over time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.ticker import FixedLocator
+
+from analysis.figures import colours, layout
+from analysis.figures.figure import Figure, command, sentences, shown_of
+from analysis.figures.groups import by_setting, evenly
+from analysis.figures.layers import units
+from analysis.figures.style import Theme, styled
+from analysis.tables import Records
+from ninja.diagnosis.ranges import DEAD, SATURATED
+
+NAME = "units"
+COLUMNS = 5
+SHARES = {"saturated": SATURATED, "dead": DEAD}
+WORDS = {"saturated": "saturated elements", "dead": "dead units"}
+LOOKS = 24
+
+
+def build(records: Records) -> Figure | None:
+    """The figure; none where no activation was looked at."""
+    found = units(records.layers)
+    kept = [name for name in SHARES if records.layers[name].notna().any()]
+    if found.empty or not kept:
+        return None
+    rows = records.layers.loc[
+        records.layers["tensor"] == "y", ["run", "step", "node", *kept]
+    ].dropna(subset=kept, how="all")
+    rows = rows.merge(found[["run", "node", "unit"]], on=["run", "node"])
+    runs = records.runs[records.runs["run"].isin(rows["run"].unique())]
+    named = pd.DataFrame({"run": runs["run"], "setting": by_setting(runs)})
+    every = list(named["setting"].cat.categories)
+    settings = evenly(every, COLUMNS)
+    rows = rows.merge(named[named["setting"].isin(settings)], on="run")
+    long = rows.melt(["run", "setting", "step", "unit"], kept, "share", "value").dropna()
+    by = ["share", "setting", "step", "unit"]
+    data = long.groupby(by, observed=True)["value"].agg(["mean", "count"]).reset_index()
+    data = data.rename(columns={"unit": "layer", "mean": "value", "count": "runs"})
+    data = _seen_by_most(data)
+    return Figure(
+        NAME,
+        "Saturated and dead units, by layer and over time",
+        sentences(
+            "Upwards the hidden layers, to the right the steps that were looked at, which are not "
+            "evenly apart; the colour is a share from 0 to 1, the mean over seeds and engines: of "
+            "elements with |y| > 0.97 (saturated), or of units that no example of the batch sends "
+            f"a gradient through (dead). Beyond {SATURATED.high:g} and {DEAD.high:g} a layer is "
+            "sick: the line in the bar.",
+            shown_of(settings, every, "settings"),
+        ),
+        _alt(data),
+        data,
+        command(NAME, records),
+        _Drawing(data, settings, kept),
+    )
+
+
+def _seen_by_most(data: pd.DataFrame) -> pd.DataFrame:
+    """Without the looks that only a few runs of a setting have, and with so many at most."""
+    most = data.groupby(["share", "setting"], observed=True)["runs"].transform("max")
+    kept = data[data["runs"] * 2 >= most]
+    place = kept.groupby(["share", "setting"], observed=True)["step"].rank(method="dense")
+    every = np.ceil(
+        place.groupby([kept["share"], kept["setting"]], observed=True).transform("max") / LOOKS
+    )
+    return kept[(place - 1) % every == 0].reset_index(drop=True)
+
+
+def _alt(data: pd.DataFrame) -> str:
+    said: list[str] = []
+    for share, of in data.groupby("share", sort=False):
+        worst = of.iloc[int(of["value"].to_numpy().argmax())]
+        said.append(
+            f"The largest share of {WORDS[str(share)]} is {worst['value']:.2f}, in layer "
+            f"{worst['layer']} at step {worst['step']:,} ({worst['setting']})."
+        )
+    return " ".join(said)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    data: pd.DataFrame
+    settings: list[str]
+    shares: list[str]
+
+    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
+        with styled(theme):
+            return self.draw(theme)
+
+    def draw(self, theme: Theme) -> matplotlib.figure.Figure:
+        columns = len(self.settings)
+        top = layout.titled(self.settings, columns)
+        room = layout.Room(left=0.75, right=colours.ROOM + 0.15, top=top, down=0.35, across=0.24)
+        height = 1.2 if columns > 1 else 1.8
+        made = layout.panels(
+            columns * len(self.shares), columns, height=height, room=room, share=False
+        )
+        shades = colours.scale(0, 1, theme)
+        for row, share in zip(made.axes, self.shares, strict=True):
+            here = self.data[self.data["share"] == share]
+            first = here[here["setting"] == self.settings[0]]
+            for axes, setting in zip(row, self.settings, strict=True):
+                of = here[here["setting"] == setting]
+                if of.empty:
+                    axes.text(0.5, 0.5, "not seen", ha="center", transform=axes.transAxes)
+                    axes.set_axis_off()
+                    continue
+                cells = of.pivot(index="layer", columns="step", values="value")
+                steps, layers = list(map(int, cells.columns)), list(map(int, cells.index))
+                axes.imshow(
+                    cells.to_numpy(dtype=float),
+                    origin="lower",
+                    aspect="auto",
+                    interpolation="none",
+                    cmap=shades.cmap,
+                    norm=Normalize(0, 1),
+                    extent=(0, len(steps), layers[0] - 0.5, layers[-1] + 0.5),
+                )
+                _steps(axes, steps)
+                layout.whole_axis(axes.yaxis, max(layers))
+                same = of["layer"].max() == first["layer"].max()
+                if axes is not row[0] and same:
+                    axes.tick_params(labelleft=False)
+                if row is made.axes[0]:
+                    layout.title(axes, setting)
+            row[0].set_ylabel(f"{WORDS[share]}\nhidden layer")
+            bar = colours.bar(made, shades, "share", row[0], [0, 0.25, 0.5, 0.75, 1])
+            bar.axhline(SHARES[share].high, color=theme.ink, lw=1.2)
+        layout.below(made, "step")
+        return made.figure
+
+
+def _steps(axes: Axes, steps: Sequence[int]) -> None:
+    """A few of the steps below their columns."""
+    fits = max(2, int(axes.get_position().width * layout.WIDTH / 0.42))
+    at = range(0, len(steps), max(1, -(-len(steps) // fits)))
+    axes.xaxis.set_major_locator(FixedLocator([place + 0.5 for place in at]))
+    axes.set_xticklabels([layout.count(steps[place]) for place in at])
