@@ -64,9 +64,7 @@ def runs_in(place: Path) -> list[Path]:
         return sorted([*found, *(folder for folder in closed if folder not in found)])
     if closed:
         raise _unreadable(*min(closed.items(), key=lambda item: item[0]))
-    raise NoRunError(
-        f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id"
-    )
+    raise NoRunError(f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id")
 
 
 def _unreadable(place: Path, error: OSError) -> RecordError:
