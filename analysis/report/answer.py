@@ -231,7 +231,8 @@ def headline(found: Answer) -> str:
     unknown = f", {found.unknown:,} unknown" if found.unknown else ""
     if found.runs == 1:
         kind = found.studies[0].groups[0].kind
-        return f"the run is {'healthy' if found.healthy else f'not healthy: {kind}'}{states}"
+        state = "".join(f" ({name})" for name, _ in found.states if name != kind)
+        return f"the run is {'healthy' if found.healthy else f'not healthy: {kind}'}{state}"
     verb = "is" if found.healthy == 1 else "are"
     return f"{found.healthy:,} of {looked:,} runs {verb} healthy{states}{unknown}"
 

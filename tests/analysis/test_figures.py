@@ -99,7 +99,14 @@ def test_the_sweep_has_every_figure_that_it_can_have(records: Records) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["verdicts", "profile", "units", "updates", "losses", "grid", "gaps", "engines"]
+    "name",
+    [
+        *("verdicts", "profile", "grid", "engines"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("units", "updates", "losses", "gaps")
+        ),
+    ],
 )
 def test_no_text_lies_on_another(records: Records, name: str) -> None:
     assert overlaps(built(records, name)) == []
@@ -164,10 +171,10 @@ def test_float64_has_a_panel_of_its_own_and_zero_a_place(tmp_path: Path) -> None
 def test_the_same_records_make_the_same_bytes(records: Records, tmp_path: Path) -> None:
     for name in ("one", "other"):
         save(built(records, "verdicts"), tmp_path / name)
-        save(built(records, "units"), tmp_path / name, kinds=("svg",))
+        save(built(records, "grid"), tmp_path / name, kinds=("svg",))
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert files == sorted(
-        [f"verdicts.{kind}" for kind in ("csv", "pdf", "png", "svg")] + ["units.csv", "units.svg"]
+        [f"verdicts.{kind}" for kind in ("csv", "pdf", "png", "svg")] + ["grid.csv", "grid.svg"]
     )
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
@@ -200,7 +207,7 @@ def test_a_name_with_markup_is_text(tmp_path: Path) -> None:
     for number, name in enumerate((EVIL, "_hidden_", "a\x01b\nc")):
         made.run(tmp_path / "s" / str(number), config={"data": {"path": name}})
     records = analysis.read(tmp_path)
-    for name in ("verdicts", "losses", "grid"):
+    for name in ("verdicts", "grid"):
         text = svg(built(records, name), LIGHT)
         ElementTree.fromstring(text)
         assert "<script" not in text
@@ -246,10 +253,9 @@ def _watch(folder: Path) -> None:
     "name",
     [
         "one",
-        "diverged at once",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("diverged", "unfinished", "watched", "mixed")
+            for name in ("diverged", "diverged at once", "unfinished", "watched", "mixed")
         ),
     ],
 )
@@ -287,6 +293,7 @@ def test_histograms_are_what_was_counted(sweep: Path, tmp_path: Path) -> None:
         last(folder)
 
 
+@pytest.mark.slow
 def test_many_runs_are_few_lines(records: Records) -> None:
     many = tiled(records, 300)
     for name, most in (("losses", 12), ("profile", 6), ("updates", 12), ("units", 5)):

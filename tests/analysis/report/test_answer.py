@@ -63,8 +63,8 @@ def test_ten_lines_are_enough_for_any_number_of_studies(tmp_path: Path) -> None:
     [
         ({}, "healthy"),
         ({"growth": 0.01}, "not healthy: vanishing"),
-        ({"diverged": True}, "not healthy: diverged, 1 diverged"),
-        ({"finished": False}, "healthy, 1 unfinished"),
+        ({"diverged": True}, "not healthy: diverged"),
+        ({"finished": False}, "healthy (unfinished)"),
     ],
 )
 def test_of_a_single_run(tmp_path: Path, how: dict[str, Any], state: str) -> None:
