@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 LEVEL = 0.95
 
@@ -49,7 +49,7 @@ def mean(values: Sequence[float]) -> Interval:
     middle = float(of.mean())
     if len(of) == 1:
         return Interval(middle, math.nan, math.nan, 1)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(of) - 1) * of.std(ddof=1) / math.sqrt(len(of)))
+    half = _quantile(len(of) - 1) * float(of.std(ddof=1)) / math.sqrt(len(of))
     return Interval(middle, middle - half, middle + half, len(of))
 
 
@@ -84,7 +84,7 @@ def difference(before: Sequence[float], after: Sequence[float], *, paired: bool)
     Sources: Student 1908; Welch 1947.
     """
     value, error, freedom, n = _apart(before, after, paired=paired)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error if error > 0 else error
+    half = _quantile(freedom) * error if error > 0 else error
     return Interval(value, value - half, value + half, n)
 
 
@@ -113,7 +113,7 @@ def chance(
         return math.nan
     if error == 0:
         return float(beyond <= 0)
-    return min(1.0, 2 * float(stats.t.sf(beyond / error, freedom)))
+    return min(1.0, 2 * float(special.stdtr(freedom, -beyond / error)))
 
 
 def holm(chances: Sequence[float]) -> list[float]:
@@ -128,6 +128,11 @@ def holm(chances: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(known) - rank) * p))
         found[at] = least
     return found
+
+
+def _quantile(freedom: float) -> float:
+    """Of Student's t; `scipy.stats.t.ppf` takes a hundred times as long."""
+    return float(special.stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 class _Apart(NamedTuple):

@@ -86,13 +86,15 @@ class Pairing:
 
     Attributes:
         groups: a setting each.
-        changes: of the configuration.
+        changes: of the configuration, from the compared runs of A to those of B.
+        left_out: other keys of which A or B has values that the other has not.
         alone_before: runs of A that no run of B stands against.
         alone_after: runs of B.
     """
 
     groups: tuple[Group, ...]
     changes: tuple[Change, ...]
+    left_out: tuple[Change, ...]
     alone_before: tuple[str, ...]
     alone_after: tuple[str, ...]
 
@@ -120,11 +122,19 @@ def pair(before: Side, after: Side) -> Pairing:
         _group(label, by_setting[key], by_setting_after[key])
         for _, label, key in sorted(zip(*_labels(told, matched), shared, strict=True))
     )
+    keys_only = [name for name in names if name != WATCHED]
+    compared = (
+        one.loc[_runs([group.before for group in groups])],
+        other.loc[_runs([group.after for group in groups])],
+    )
+    changed = changes(*compared, keys_only)
+    differ = {change.name for change in changed}
     return Pairing(
         groups,
-        changes(one, other, [name for name in names if name != WATCHED]),
-        _alone(one.index, [group.before for group in groups]),
-        _alone(other.index, [group.after for group in groups]),
+        changed,
+        tuple(of for of in changes(one, other, keys_only) if of.name not in differ),
+        tuple(map(str, one.index.difference(compared[0].index))),
+        tuple(map(str, other.index.difference(compared[1].index))),
     )
 
 
@@ -247,6 +257,5 @@ def _differing(one: pd.DataFrame, other: pd.DataFrame, matched: Sequence[str]) -
     return [key for key in matched if both[key].nunique() > 1]
 
 
-def _alone(index: pd.Index, compared: Sequence[Seeds]) -> tuple[str, ...]:
-    there = {run for seeds in compared for runs in seeds.values() for run in runs}
-    return tuple(str(run) for run in index if run not in there)
+def _runs(sides: Sequence[Seeds]) -> list[str]:
+    return [run for seeds in sides for runs in seeds.values() for run in runs]

@@ -46,6 +46,8 @@ def _parts(found: Comparison) -> Iterator[RenderableType]:
     yield _line(_changed("the code", found.code, "the same revision and versions"))
     yield _line(_changed("the configuration", found.pairing.changes, "the same values"))
     yield _line(_compared(found))
+    if found.pairing.alone_before or found.pairing.alone_after:
+        yield _line(_left_out(found))
     yield Text("")
     yield _losses(found)
     yield from _health(found)
@@ -78,21 +80,36 @@ def _changed(title: str, changes: Sequence[Change], same: str) -> str:
 
 def _compared(found: Comparison) -> str:
     groups = found.pairing.groups
-    pairs = [len(group.before) for group in groups if group.paired]
     told: list[str] = []
-    if pairs:
-        told.append(f"{sum(pairs)} pairs of one seed")
+    if pairs := sum(len(group.before) for group in groups if group.paired):
+        told.append(f"{_many(pairs, 'pair')} of one seed")
     for name, of in (("A", "before"), ("B", "after")):
         apart = [getattr(group, of) for group in groups if not group.paired]
-        if apart:
-            runs = sum(len(names) for seeds in apart for names in seeds.values())
-            told.append(f"{runs} runs of {name} that are no pairs")
-    settings = f"{len(groups)} settings" if len(groups) > 1 else "one setting"
-    alone = (len(found.pairing.alone_before), len(found.pairing.alone_after))
-    without = f"; against nothing: {alone[0]} of A, {alone[1]} of B" if any(alone) else ""
-    same, of_pairs = found.identical
-    bits = f"; the same bits in {same} of {of_pairs}" if same else ""
-    return f"compared: {', '.join(told)}, in {settings}{bits}{without}"
+        if runs := sum(len(names) for seeds in apart for names in seeds.values()):
+            told.append(f"{_many(runs, 'run')} of {name} without a pair")
+    same, pairs = found.identical
+    bits = f"; the same bits in {same} of {_many(pairs, 'pair')}" if same else ""
+    return f"compared: {', '.join(told)}, in {_many(len(groups), 'setting')}{bits}"
+
+
+def _left_out(found: Comparison) -> str:
+    alone = (found.pairing.alone_before, found.pairing.alone_after)
+    told = [f"{_many(len(of), 'run')} of {name}" for name, of in zip("AB", alone) if of]
+    only = [
+        f"{name}={', '.join(_some(values))} is only in {side}"
+        for name, before, after in found.pairing.left_out
+        for side, values in (("A", _without(before, after)), ("B", _without(after, before)))
+        if values
+    ]
+    return f"compared with nothing: {', '.join(told)}; {'; '.join(only)}".removesuffix("; ")
+
+
+def _without(values: Sequence[str], others: Sequence[str]) -> list[str]:
+    return [value for value in values if value not in others]
+
+
+def _many(count: int, of: str) -> str:
+    return f"{count} {of}{'' if count == 1 else 's'}"
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
@@ -144,8 +161,7 @@ def _loss(of: Difference) -> tuple[str | Text, ...]:
 
 
 def _count(of: Difference) -> str:
-    n = of.difference.n
-    return f"{n} {'pair' if of.paired else 'seed'}{'' if n == 1 else 's'}"
+    return _many(of.difference.n, "pair" if of.paired else "seed")
 
 
 def _interval(of: Interval, form: str) -> str:
@@ -249,6 +265,7 @@ def plain_object(found: Comparison) -> dict[str, Any]:
         },
         "code": [change._asdict() for change in found.code],
         "configuration": [change._asdict() for change in found.pairing.changes],
+        "left_out": [change._asdict() for change in found.pairing.left_out],
         "settings": [
             {
                 "setting": group.setting,
