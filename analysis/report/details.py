@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import orjson
 import pandas as pd
 
@@ -12,9 +14,16 @@ from analysis.run import FINDING
 from analysis.settings import labels
 from analysis.tables import Records
 from ninja.diagnosis import ranges
+from ninja.diagnosis.history import ACTIVATIONS
 from ninja.parts import Part, parts
 
 DIGITS = 3
+
+TOGETHER = 128
+"""Runs whose layers are taken from the table at once; of many only the first have room."""
+
+READ = ("node", "tensor", "grad_norm", "update_ratio", "delta_rms", "gap", *ACTIVATIONS)
+"""What `ninja.parts` asks for."""
 
 NUMBERS: Mapping[str, tuple[str, str, ranges.Range | None]] = {
     "grad": ("gradient norm", "L2, all parameters", None),
@@ -90,24 +99,24 @@ def _looks(records: Records, runs: Sequence[str]) -> Iterator[list[tuple[int, li
     rows = kept.groupby(["run", "step"], observed=True, sort=False).indices
     eased = _eased(records.steps)
     first, last = (_by_run(ends[name]) for name in ("min", "max"))
-    for run in runs:
-        steps = dict.fromkeys(int(of[run]) for of in (first, last) if run in of)
-        yield [
-            (
-                step,
-                parts(_plain(kept.iloc[rows[run, step]]), eased=step >= eased.get(run, math.inf)),
-            )
-            for step in steps
-        ]
+    for at in range(0, len(runs), TOGETHER):
+        these = runs[at : at + TOGETHER]
+        steps = {
+            run: dict.fromkeys(int(of[run]) for of in (first, last) if run in of) for run in these
+        }
+        places = [rows[run, step] for run, of in steps.items() for step in of]
+        plain = _plain(kept.iloc[np.concatenate(places)]) if places else iter(())
+        for run, of in steps.items():
+            lowered = eased.get(run, math.inf)
+            looks = [(step, list(islice(plain, len(rows[run, step])))) for step in of]
+            yield [(step, parts(layers, eased=step >= lowered)) for step, layers in looks]
 
 
-def _plain(layers: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a look, each with the numbers that it has."""
-    names = [name for name in layers.columns if name != "run"]
-    return [
-        {name: value for name, value in zip(names, row, strict=True) if value == value}
-        for row in zip(*(layers[name].tolist() for name in names), strict=True)
-    ]
+def _plain(layers: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Row by row the numbers that there are, with what they belong to."""
+    columns = [layers[name].tolist() for name in READ]
+    for row in zip(*columns, strict=True):
+        yield {name: value for name, value in zip(READ, row, strict=True) if value == value}
 
 
 def _eased(steps: pd.DataFrame) -> Mapping[str, float]:
