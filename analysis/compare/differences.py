@@ -127,8 +127,16 @@ def _families(
             over_all.append((name, None, pooled(groups, one, other)))
         for group in groups:
             sample = group.sample(one, other)
-            single.append((name, group.setting, Pooled(sample, 1)))
+            single.append((name, group.setting, Pooled(_known(sample), 1)))
     return [over_all, single]
+
+
+def _known(sample: Sample) -> Sample:
+    """Without the pairs that lack a number on either side, as one that diverged does."""
+    if not sample.paired:
+        return sample
+    pairs = [pair for pair in zip(*sample[:2], strict=True) if all(map(math.isfinite, pair))]
+    return Sample([one for one, _ in pairs], [other for _, other in pairs], paired=True)
 
 
 def _difference(quantity: str, setting: str | None, sample: Sample, settings: int) -> Difference:

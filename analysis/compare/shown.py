@@ -240,9 +240,15 @@ def _notes(found: Comparison) -> Iterator[str]:
         )
     if any(len(group.before) == 1 or len(group.after) == 1 for group in found.pairing.groups):
         yield "one seed says nothing about another: where there is one, no interval is given"
-    missing = [of for of in found.losses if of.quantity == "validation" and of.difference.n == 0]
-    if missing:
-        yield f"without losses on either side, as after divergence: {len(missing)} comparisons"
+    lost = [
+        sum(of.runs.loc[run, "status"] == "diverged" for run in set(of.runs.index) - {*alone})
+        for of, alone in (
+            (found.before, found.pairing.alone_before),
+            (found.after, found.pairing.alone_after),
+        )
+    ]
+    if any(lost):
+        yield f"{lost[0]} of A and {lost[1]} of B diverged: losses are of the others"
 
 
 def plain_object(found: Comparison) -> dict[str, Any]:
