@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 from scipy import stats as scipy_stats
@@ -90,7 +90,8 @@ def health(before: Side, after: Side, pairing: Pairing) -> Health:
     one = before.runs.loc[[run for group in groups for run in _runs(group.before)]]
     other = after.runs.loc[[run for group in groups for run in _runs(group.after)]]
     counts = [Counter(map(str, of["verdict"])) for of in (one, other)]
-    turns = [turn for group in groups for turn in _turns(group, before.runs, after.runs)]
+    sides = _told(before.runs), _told(after.runs)
+    turns = [turn for group in groups for turn in _turns(group, *sides)]
     order: tuple[Way, ...] = ("became sick", "became healthy", "sick in another way")
     return Health(
         Shares(None, _share(one), _share(other)),
@@ -132,25 +133,42 @@ def _fewer(before: Interval, after: Interval) -> float:
     return float(scipy_stats.fisher_exact(table, alternative="greater").pvalue)
 
 
-def _turns(group: Group, before: pd.DataFrame, after: pd.DataFrame) -> Iterable[Turn]:
+class _Run(NamedTuple):
+    """What is told of one; healthy: none where nobody looked."""
+
+    name: str
+    verdict: str
+    fix: str
+    healthy: bool | None
+
+
+def _told(runs: pd.DataFrame) -> dict[str, _Run]:
+    healthy = [None if pd.isna(of) else bool(of) for of in runs["healthy"]]
+    rows = zip(runs.index, runs["verdict"], runs["fix"], healthy, strict=True)
+    return {str(name): _Run(str(name), str(verdict), fix, of) for name, verdict, fix, of in rows}
+
+
+def _turns(group: Group, before: Mapping[str, _Run], after: Mapping[str, _Run]) -> Iterable[Turn]:
     if group.paired:
         for seed, runs in group.before.items():
-            others = group.after[seed]
-            yield from _turn(group.setting, seed, before.loc[list(runs)], after.loc[list(others)])
+            pairs = ((before[run] for run in runs), (after[run] for run in group.after[seed]))
+            yield from _turn(group.setting, seed, *map(list, pairs))
     else:
-        one, other = before.loc[_runs(group.before)], after.loc[_runs(group.after)]
+        one = [before[run] for run in _runs(group.before)]
+        other = [after[run] for run in _runs(group.after)]
         # of single runs of other seeds nobody knows what they were in A: all must have turned
-        known = [of["healthy"].dropna() for of in (one, other)]
-        if all(len(of) and of.nunique() == 1 for of in known):
+        if all(len({run.healthy for run in of}) == 1 for of in (one, other)):
             yield from _turn(group.setting, None, one, other)
 
 
-def _turn(setting: str, seed: str | None, one: pd.DataFrame, other: pd.DataFrame) -> Iterable[Turn]:
+def _turn(
+    setting: str, seed: str | None, one: Sequence[_Run], other: Sequence[_Run]
+) -> Iterable[Turn]:
     """One is healthy if all of its runs are; what nobody looked at has not turned."""
-    if one["healthy"].isna().any() or other["healthy"].isna().any():
+    if any(run.healthy is None for run in (*one, *other)):
         return
-    was, now = (bool(of["healthy"].all()) for of in (one, other))
-    before, after = (", ".join(sorted(set(map(str, of["verdict"])))) for of in (one, other))
+    was, now = (all(run.healthy for run in of) for of in (one, other))
+    before, after = (", ".join(sorted({run.verdict for run in of})) for of in (one, other))
     way: Way
     if was and not now:
         way = "became sick"
@@ -160,5 +178,5 @@ def _turn(setting: str, seed: str | None, one: pd.DataFrame, other: pd.DataFrame
         way = "sick in another way"
     else:
         return
-    told = other[~other["healthy"].astype(bool)] if not now else other
-    yield Turn(way, setting, seed, before, after, str(told.index[0]), str(told["fix"].iloc[0]))
+    told = next(run for run in other if run.healthy == now)
+    yield Turn(way, setting, seed, before, after, told.name, told.fix)
