@@ -143,7 +143,7 @@ def test_it_is_a_command_of_analysis(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert analysis_main(["compare", str(one), str(tmp_path / "none")]) == 2
     told = capsys.readouterr().err
     assert told == (
-        f"analysis: '{tmp_path}/none': no such folder: give a run's, outputs/study/run_id\n"
+        f"ninja: '{tmp_path}/none': no such folder: give a run's, outputs/study/run_id\n"
     )
 
 

@@ -9,7 +9,7 @@ from experiments import claims
 from experiments.claims import FOLDER, judge, names, read
 from ninja.mutants import planted
 
-SOME = ("critical_line",)
+SOME = ("identities",)
 """Measured in the fast tests; all others in the slow ones, and by `make reproduce`."""
 
 STUDIES = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in names()]

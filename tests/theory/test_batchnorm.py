@@ -68,6 +68,7 @@ def test_bessel_changes_what_is_not_homogeneous() -> None:
         ("elu", 16, 200, True),
     ],
 )
+@pytest.mark.slow
 def test_growth_against_networks(name: str, batch: int, width: int, bessel: bool) -> None:
     random, made = networks.seeded(name, batch, width, bessel), NAMED[name]
     growths, shares = [], []

@@ -110,6 +110,7 @@ def squares(setting: Setting, seed: object, nets: int) -> Array:
     ],
     ids=lambda s: f"{s.activation} {s.norm} {'residual' if s.residual else ''}",
 )
+@pytest.mark.slow
 def test_the_profile_against_networks(setting: Setting) -> None:
     measured = squares(setting, "profile", nets=24)
     expected = [layer.chi for layer in predict(setting).layers][:-1]
