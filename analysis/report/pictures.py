@@ -2,7 +2,10 @@
 
 import base64
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,34 +44,62 @@ class Picture:
     command: str
 
 
-def pictures(found: "Sequence[Figure]", folder: Path, room: int = ROOM) -> list[Picture]:
-    """Draw them, as many for both themes as there is room for.
+@dataclass(frozen=True)
+class Drawn:
+    """A figure that was drawn and saved.
 
-    Args:
-        found: the figures, in the order of the page.
-        folder: where they have been saved, their data too.
-        room: bytes.
+    Attributes:
+        files: what was saved.
+        light: an SVG element for light paper.
+        dark: the same for dark.
     """
-    if not found:
-        return []
-    from analysis.figures import svg
+
+    files: tuple[Path, ...]
+    light: str
+    dark: str
+
+
+def draw(figure: "Figure", folder: Path) -> Drawn:
+    """Save a figure, and draw it for the page."""
+    from analysis.figures import save, svg
     from analysis.figures.style import DARK, LIGHT
 
-    lights = [svg(figure, LIGHT) for figure in found]
-    light = [len(drawn.encode()) for drawn in lights]
+    return Drawn(tuple(save(figure, folder)), svg(figure, LIGHT), svg(figure, DARK))
+
+
+def draw_all(figures: "Sequence[Figure]", folder: Path, workers: int) -> list[Drawn]:
+    """Side by side, where there are several workers; in the order of the figures."""
+    if workers == 1 or len(figures) < 2:
+        return [draw(figure, folder) for figure in figures]
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+        return list(pool.map(partial(draw, folder=folder), figures))
+
+
+def pictures(
+    figures: "Sequence[Figure]", drawn: Sequence[Drawn], folder: Path, room: int = ROOM
+) -> list[Picture]:
+    """As many for both themes as there is room for.
+
+    Args:
+        figures: in the order of the page.
+        drawn: each of them.
+        folder: where their data are.
+        room: bytes.
+    """
     left = room
-    there: list[bool] = []
-    for size in light:
-        there.append(size <= left)
-        left -= size if there[-1] else 0
+    lights: list[str] = []
+    for one in drawn:
+        size = len(one.light.encode())
+        lights.append(one.light if size <= left else "")
+        left -= size if lights[-1] else 0
     made: list[Picture] = []
-    for figure, drawn, size, is_there in zip(found, lights, light, there, strict=True):
-        both = is_there and size * 1.1 <= left
-        dark = svg(figure, DARK) if both else ""
-        left -= len(dark.encode())
+    for figure, one, light in zip(figures, drawn, lights, strict=True):
+        size = len(one.dark.encode())
+        dark = one.dark if light and size <= left else ""
+        left -= size if dark else 0
         data = _data(folder / f"{figure.name}.csv")
         words = (figure.name, figure.title, figure.caption, figure.alt)
-        made.append(Picture(*words, drawn if is_there else "", dark, data, figure.command))
+        made.append(Picture(*words, light, dark, data, figure.command))
     return made
 
 

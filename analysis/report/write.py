@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import sched_getaffinity
 from pathlib import Path
 
 from analysis.report import stamp
@@ -82,22 +83,24 @@ def _write(places: Sequence[Path], out: Path, key: str, *, is_empty: bool) -> tu
     from analysis.report.claims import claims
     from analysis.report.markdown import markdown
     from analysis.report.page import page
-    from analysis.report.pictures import pictures
+    from analysis.report.pictures import draw_all, pictures
     from analysis.report.render import render
     from analysis.report.summary import summary
-    from analysis.tables import nothing, read
+    from analysis.tables import PARALLEL, nothing, read
 
     records = nothing() if is_empty else read(*places, looks=LOOKS)
     found = answer(records)
     out.mkdir(parents=True, exist_ok=True)
-    drawn = figures.figures(records)
-    saved = [path for figure in drawn for path in figures.save(figure, out / FIGURES)]
-    made = page(records, found, pictures(drawn, out / FIGURES), claims(), places)
+    shown = figures.figures(records)
+    workers = len(sched_getaffinity(0)) if found.runs >= PARALLEL else 1
+    drawn = draw_all(shown, out / FIGURES, workers)
+    evidence = pictures(shown, drawn, out / FIGURES)
+    made = page(records, found, evidence, claims(), places)
     durable.write(out / TABLE, summary(records))
     durable.write(out / TEXT, markdown(made).encode())
     durable.write(out / PAGE, render(made).encode())
     told = tuple(lines(found))
-    names = [PAGE, TEXT, TABLE, *(f"{FIGURES}/{path.name}" for path in saved)]
+    names = [PAGE, TEXT, TABLE, *(f"{FIGURES}/{path.name}" for of in drawn for path in of.files)]
     stamp.write(out, key, told, names)
     return told
 
