@@ -287,7 +287,7 @@ def test_a_server_that_fails_is_one_line_and_the_specification_is_there(
             monkeypatch.setenv("WANDB_BASE_URL", server.url)
         assert main(["dashboard", str(tmp_path / "outputs"), "--out", str(out)]) == 2
     told = capsys.readouterr().err
-    assert told.startswith("analysis: ")
+    assert told.startswith("ninja: ")
     assert said in told
     assert told.count("\n") == 1
     assert str(out) in told
