@@ -37,7 +37,7 @@ gradcheck: setup ## Every rule against central differences and torch.autograd.gr
 mutants: setup ## Every known mistake, and which check catches it
 	$(BIN)/python -m ninja mutants
 
-reproduce: setup ## What is known of gradients, measured and held to it; STUDY=name, QUICK=1, DATA=names.txt
+reproduce: setup ## What is known of gradients, measured and held to it; STUDY=name, QUICK=1, DATA=words.txt
 	$(BIN)/python -m experiments $(STUDY) $(if $(QUICK),--quick) $(if $(DATA),--data '$(DATA)')
 
 analysis: setup ## The report of what was run: reports/index.html, report.md, summary.csv, figures/
