@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ninja import streams
 from ninja.errors import ConfigError, NinjaError
 
 
@@ -15,7 +16,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Leave it to `run` to print."""
-        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        shown = streams.printable(message)
         raise ConfigError(f"{shown} (see {self.prog} --help)")
 
 
@@ -35,7 +36,8 @@ def run(parser: Parser, arguments: Sequence[str] | None) -> int:
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] (python >&-)
             sys.stdout.flush()
     except NinjaError as error:
-        print(f"ninja: {error}", file=sys.stderr)
+        for line in str(error).split("\n"):  # a fault each
+            print(f"ninja: {line}", file=sys.stderr)
         return 2
     except MemoryError:
         print("ninja: out of memory: give smaller sizes", file=sys.stderr)

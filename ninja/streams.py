@@ -16,6 +16,11 @@ def width() -> int | None:
     return None if sys.stdout.isatty() else FILE_WIDTH
 
 
+def printable(text: str) -> str:
+    """In one line, whatever a name or a message holds: what cannot be printed is escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class _Outliving(io.FileIO):
     """What is printed, for as long as anybody takes it.
 

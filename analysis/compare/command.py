@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         show(found, console())
     if damaged := [*found.before.skipped, *found.after.skipped]:
-        raise RecordError("\nanalysis: ".join(damaged))
+        raise RecordError("\n".join(damaged))
     return int(found.verdict == "worse")
 
 

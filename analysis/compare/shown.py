@@ -15,6 +15,7 @@ from analysis.compare.health import Turn
 from analysis.compare.pairing import Change
 from analysis.stats import Interval
 from ninja import streams
+from ninja.streams import printable
 
 STYLES: dict[Verdict, str] = {"worse": "red", "better": "green"}
 ROWS = 30
@@ -31,11 +32,6 @@ def show(found: Comparison, console: Console) -> None:
             widths = (max(cell_len(str(cell)) for cell in column) + 2 for column in columns)
             console.width = max(1, sum(widths))
         console.print(part, soft_wrap=not isinstance(part, Table))
-
-
-def plain(text: str) -> str:
-    """In one line, whatever a name or a value holds."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _parts(found: Comparison) -> Iterator[RenderableType]:
@@ -57,11 +53,11 @@ def _parts(found: Comparison) -> Iterator[RenderableType]:
     yield from map(_line, _notes(found))
     last = Text(f"B is {found.verdict}" if found.verdict != "cannot be told" else "cannot be told")
     last.stylize(f"bold {STYLES.get(found.verdict, '')}")
-    yield last.append(plain(f" ({'; '.join(_some(found.reasons))})"))
+    yield last.append(printable(f" ({'; '.join(_some(found.reasons))})"))
 
 
 def _line(text: str) -> Text:
-    return Text(plain(text))
+    return Text(printable(text))
 
 
 def _some(items: Sequence[str], most: int = VALUES) -> list[str]:

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             f"{saved.failed}: the specification is in {str(options.out)!r}, type it again later"
         )
     if faults:
-        raise DashboardError("\nanalysis: ".join(faults))
+        raise DashboardError("\n".join(faults))
     return 0
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, cast
 
 import matplotlib as mpl
 
+from ninja.streams import printable
+
 LONGEST = 44
 """Letters of a name; what follows is cut."""
 
@@ -150,7 +152,7 @@ def styled(theme: Theme) -> Generator[None]:
 def plain(name: object, longest: int = LONGEST) -> str:
     """A name as it can stand in a figure: printable, in one line, and not too long."""
     text = " ".join(str(name).split())
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = printable(text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

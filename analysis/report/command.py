@@ -28,11 +28,12 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the answer and where the report is; exit code 2 when nothing was run."""
     from analysis.report.write import must_have_runs, report
+    from ninja.streams import printable
 
     written = report(options.paths, options.out)
     must_have_runs(written)
     for line in written.lines:
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+        print(printable(line))
     state = "" if written.is_new else " (nothing is new)"
     print(f"report: {written.page}{state}")
     return 0

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ninja import streams
 from ninja.commands import console
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         for one in found:
             _explain(one)
     if damaged:
-        raise RecordError("\nninja: ".join(damaged))
+        raise RecordError("\n".join(damaged))
     return int(any(one.is_sick for one in found))
 
 
@@ -86,7 +87,6 @@ def _many(found: "Sequence[Diagnosed]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ninja import streams
     from ninja.folders import settings
 
     if not found:
@@ -124,7 +124,7 @@ def _line(one: "Diagnosed", settings: str, shared: Path) -> tuple[str, ...]:
 
 def _shown(folder: Path) -> str:
     """Its name in one line."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(folder))
+    return streams.printable(str(folder))
 
 
 def _explain(one: "Diagnosed") -> None:

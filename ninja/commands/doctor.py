@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ninja import streams
+
 if TYPE_CHECKING:
     from ninja.doctor import Check
 
@@ -43,4 +45,4 @@ def line(check: "Check") -> str:
     """A check, in one line of printable characters."""
     advice = f": {check.advice}" if check.advice else ""
     said = f"{check.state:<4}  {check.name:<14}  {check.found}{advice}"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
+    return streams.printable(said)
