@@ -22,6 +22,10 @@ from ninja.folders import COMPOSED
 
 FOLDER = ".analysis"
 FILES = (result.RESULT, records.LINES, records.STEPS, records.LAYERS, str(COMPOSED))
+LOOKS = 24
+"""Steps of a run whose layers are read for a report, a figure and a comparison: the same number, so
+that one cache serves them all."""
+
 INDEX, STEPS, LAYERS = "index.json", "steps.parquet", "layers.parquet"
 
 

@@ -15,7 +15,7 @@ from ninja.checks import gain_value
 from ninja.diagnosis import Finding
 from ninja.diagnosis.finding import read as read_finding
 from ninja.errors import ConfigError, RecordError
-from ninja.folders import NO_SETTINGS, diagnosed
+from ninja.folders import diagnosed, flat
 from ninja.result import Result
 
 SPLITS = ("train", "validation", "test", "by_batch")
@@ -105,7 +105,7 @@ def _about(
         "first_step": first.step if first else None,
         "reason": first.reason if first else "",
         "fix": first.fix if first else "",
-        **flat(config),
+        **_keys(config),
         "gain": _gain(config),
     }
 
@@ -129,20 +129,14 @@ def _ended(done: Result) -> dict[str, Any]:
     }
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The configuration by the keys that `run.py` takes; lists as it would print them.
+MACHINE = ("device", "threads")
+"""Keys that tell where a run was trained."""
 
-    What changes no number of a run is left out; see `ninja.folders.NO_SETTINGS`.
-    """
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if not prefix and key in NO_SETTINGS and key not in ("device", "threads"):
-            continue
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = str(list(value)) if isinstance(value, list | tuple) else value
-    return found
+
+def _keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration by the keys that `run.py` takes; lists as it would print them."""
+    found = dict(flat(config)) | {key: config[key] for key in MACHINE if key in config}
+    return {key: str(list(of)) if isinstance(of, list | tuple) else of for key, of in found.items()}
 
 
 def _gain(config: Mapping[str, Any]) -> float:

@@ -76,5 +76,10 @@ def write(
     durable.write(path, json.dumps({"measured": measured, "seconds": seconds}).encode())
 
 
+def files() -> list[Path]:
+    """Where measurements may be kept; whether they are of this code is not said."""
+    return sorted(PLACE.glob("*.json"))
+
+
 def _path(study: str, quick: bool, words: Path | None) -> Path:
     return PLACE / f"{study}-{key(study, quick=quick, words=words)}.json"

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -80,6 +80,18 @@ def reproduce(
     return found
 
 
+def kept() -> Iterator[tuple[str, list[Judged]]]:
+    """Every study, and its claims against what was measured, a whole form before a quick one.
+
+    There are no claims of a study that was not measured with the code as it is.
+    """
+    for name in claims.names():
+        found = ((quick, cache.read(name, quick=quick)) for quick in (False, True))
+        quick, measurement = next((of for of in found if of[1] is not None), (False, None))
+        judged = claims.judge(claims.read(name), measurement[0], quick=quick) if measurement else []
+        yield name, judged
+
+
 def of_runs(name: str, place: Path) -> dict[str, list[Judged]]:
     """The claims of a study of training runs, held against runs that were trained before.
 
@@ -107,7 +119,9 @@ def of_runs(name: str, place: Path) -> dict[str, list[Judged]]:
             raise ValueError(f"no run for {', '.join(empty)}")
     except ValueError as error:
         raise ClaimError(f"{str(place)!r}: not the whole sweep of {name} ({error})") from None
-    if all((run.about.config or {}).get("data", {}).get("path") is None for run in runs):
+    shipped = all((run.about.config or {}).get("data", {}).get("path") is None for run in runs)
+    kept = cache.read(name, quick=False)
+    if shipped and (kept is None or kept[0] != plain):  # else a report would be made again
         cache.write(name, plain, time.perf_counter() - began, quick=False)
     return {name: claims.judge(study, plain, quick=False)}
 

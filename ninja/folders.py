@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ninja import diagnosis, durable, records, result, words
+from ninja import diagnosis, durable, records, result, runs, words
 from ninja.checks import check_run, check_values, gain_value
 from ninja.config import RunConfig
 from ninja.diagnosis import About, Evidence, Finding, History
@@ -173,8 +173,8 @@ class Diagnosed:
         return any(finding.severity == "sick" for finding in self.findings)
 
 
-NO_SETTINGS = ("output", "study", "tracker", "wandb", "checkpoint", "device", "threads")
-"""What changes no number of a run."""
+NO_SETTINGS = (*runs.NO_MATTER, "device", "threads")
+"""What changes no number of a run, or none that is worth a word."""
 
 
 def settings(found: Sequence[Diagnosed]) -> list[str]:

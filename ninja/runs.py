@@ -14,7 +14,8 @@ from ninja.config import RunConfig
 NUMERICS = 3
 """Raised when golden losses change, so that no older result passes for a newer one."""
 
-_NO_MATTER = ("study", "output", "checkpoint", "tracker", "wandb", "recompute")
+NO_MATTER = ("study", "output", "checkpoint", "tracker", "wandb", "recompute")
+"""Keys that change no bit of a run."""
 
 
 def run_id(config: RunConfig) -> str:
@@ -23,7 +24,7 @@ def run_id(config: RunConfig) -> str:
     Raises:
         DataError: the word list cannot be read.
     """
-    matters: dict[str, Any] = {k: v for k, v in asdict(config).items() if k not in _NO_MATTER}
+    matters: dict[str, Any] = {k: v for k, v in asdict(config).items() if k not in NO_MATTER}
     matters["data"]["path"] = words.sha256(config.data.path or words.NAMES)
     matters["init"]["gain"] = _gain(config.init.gain)
     matters["numerics"] = NUMERICS

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.cache import LOOKS
 from analysis.tables import read
 from ninja import result
 from ninja.errors import RecordError
 from ninja.folders import is_run
-
-LOOKS = 24
-"""As many as the report keeps of a run: what it has read of a study is not read again."""
 
 EVIDENCE = {"profile": ("delta profile", "end"), "gap": ("gap", "run")}
 """Columns, and the name and the time of the evidence in a result that they are."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ninja.commands import add_runs
+
 if TYPE_CHECKING:
     from analysis.dashboard.runs import Project
     from analysis.dashboard.save import Saved
@@ -19,14 +21,7 @@ def add(commands: Any) -> None:
         "dashboard", help="build W&B's workspace and report of the runs, and save them"
     )
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=Path,
-        default=Path("outputs"),
-        metavar="PATH",
-        help="of a run, a study, or all studies (outputs)",
-    )
+    add_runs(parser, "of a run, a study, or all studies (outputs)")
     parser.add_argument(
         "--out",
         type=Path,

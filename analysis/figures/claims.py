@@ -1,7 +1,6 @@
 """What the studies claim against what they measured."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib.figure
 import numpy as np
@@ -10,9 +9,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.figures import layout
-from analysis.figures.figure import Figure
-from analysis.figures.style import Theme, styled
+from analysis.figures.figure import Drawing, Figure
+from analysis.figures.style import Theme
 from analysis.tables import Records
+from experiments import cache
 
 NAME = "claims"
 REACH = 1.6
@@ -21,9 +21,8 @@ REACH = 1.6
 
 def build(_: Records) -> Figure | None:
     """The figure; none where no study was measured with the code as it is now."""
-    place = Path("outputs") / "reproduce"
-    if not place.is_dir() or not any(place.glob("*.json")):
-        return None  # and torch, which studies need, is not loaded
+    if not cache.files():
+        return None  # and the code that judges is not loaded
     data = judged()
     if data.empty:
         return None
@@ -43,36 +42,30 @@ def build(_: Records) -> Figure | None:
 
 def judged() -> pd.DataFrame:
     """A row a claim that was measured: study, claim, predicted, measured, tolerance, passed."""
-    from experiments import cache, claims
+    from experiments.reproduce import kept
 
     rows: list[dict[str, object]] = []
-    for name in claims.names():
-        for quick in (False, True):
-            found = cache.read(name, quick=quick)
-            if found is None:
-                continue
-            study = claims.read(name)
-            for one in claims.judge(study, found[0], quick=quick):
-                allowed = one.within.distance(one.claim.predicted)
-                apart = one.mean - one.claim.predicted
-                rows.append(
-                    {
-                        "study": name,
-                        "claim": one.claim.quantity,
-                        "predicted": one.claim.predicted,
-                        "measured": one.mean,
-                        "deviation": one.deviation,
-                        "tolerance": allowed,
-                        "in_tolerances": apart / allowed
-                        if allowed
-                        else np.sign(apart) * np.inf
-                        if apart
-                        else 0.0,
-                        "quick": quick,
-                        "passed": one.passed,
-                    }
-                )
-            break
+    for name, judged in kept():
+        for one in judged:
+            allowed = one.within.distance(one.claim.predicted)
+            apart = one.mean - one.claim.predicted
+            rows.append(
+                {
+                    "study": name,
+                    "claim": one.claim.quantity,
+                    "predicted": one.claim.predicted,
+                    "measured": one.mean,
+                    "deviation": one.deviation,
+                    "tolerance": allowed,
+                    "in_tolerances": apart / allowed
+                    if allowed
+                    else np.sign(apart) * np.inf
+                    if apart
+                    else 0.0,
+                    "quick": one.quick,
+                    "passed": one.passed,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -87,12 +80,8 @@ def _alt(data: pd.DataFrame, failed: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         studies = list(dict.fromkeys(self.data["study"]))

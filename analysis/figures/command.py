@@ -6,9 +6,6 @@ from typing import Any
 
 from ninja.errors import RecordError, nearest
 
-LOOKS = 24
-"""Of a run, as in the report."""
-
 
 def add(commands: Any) -> None:
     """Declare the command."""
@@ -33,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         RecordError: there is no such figure, no run, or nothing in the runs that it shows.
     """
+    from analysis.cache import LOOKS
     from analysis.figures import BUILDERS, save
     from analysis.tables import read
 

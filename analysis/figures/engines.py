@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.figures import layout
-from analysis.figures.figure import Figure, command, sentences, shown_of
+from analysis.figures.figure import Drawing, Figure, command, sentences, shown_of
 from analysis.figures.groups import by_setting, evenly
-from analysis.figures.style import Theme, styled
+from analysis.figures.style import Theme
 from analysis.settings import setting, varying
 from analysis.stats import difference
 from analysis.tables import Records
@@ -113,13 +113,9 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     settings: list[str]
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         left = min(3.0, 0.35 + 0.062 * max(map(len, self.settings)))

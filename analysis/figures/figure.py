@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,21 @@ from pathlib import Path
 import matplotlib.figure
 import pandas as pd
 
-from analysis.figures.style import Theme
+from analysis.figures.style import Theme, styled
 from analysis.tables import Records
+
+
+class Drawing(ABC):
+    """How a figure is drawn, whoever asks for it."""
+
+    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
+        """Draw it in the style of all figures."""
+        with styled(theme):
+            return self.draw(theme)
+
+    @abstractmethod
+    def draw(self, theme: Theme) -> matplotlib.figure.Figure:
+        """Draw it; the style is set."""
 
 
 @dataclass(frozen=True)

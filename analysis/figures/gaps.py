@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from analysis.figures import layout
-from analysis.figures.figure import Figure, command, sentences
+from analysis.figures.figure import Drawing, Figure, command, sentences
 from analysis.figures.groups import band
 from analysis.figures.losses import thin
-from analysis.figures.style import DASHES, MARKERS, Theme, plain, styled
+from analysis.figures.style import DASHES, MARKERS, Theme, plain
 from analysis.tables import Records
 from ninja.diagnosis.ranges import GAP
 
@@ -69,12 +69,8 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         panels, names = sorted(self.data["panel"].unique()), sorted(self.data["series"].unique())

@@ -10,9 +10,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from analysis.figures import layout
-from analysis.figures.figure import Figure, command, sentences, shown_of
-from analysis.figures.groups import by_setting, evenly, short, verdict
-from analysis.figures.style import DASHES, VERDICTS, Theme, plain, styled
+from analysis.figures.figure import Drawing, Figure, command, sentences, shown_of
+from analysis.figures.groups import by_setting, evenly, short
+from analysis.figures.style import DASHES, VERDICTS, Theme, plain
+from analysis.kinds import kinds
 from analysis.settings import shown, varying
 from analysis.tables import Records
 
@@ -33,7 +34,7 @@ def build(records: Records) -> Figure | None:
         return None
     kept = keys[:AXES]
     of = runs.assign(
-        verdict=verdict(runs),
+        verdict=kinds(runs),
         setting=by_setting(runs, without=("seed",)),
         loss=runs[LOSS].where(np.isfinite(runs[LOSS])),
     )
@@ -95,13 +96,9 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     order: dict[str, list[str]]
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         words = [word for word in VERDICTS if (self.data["verdict"] == word).any()]

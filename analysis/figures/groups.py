@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.figures.style import VERDICTS, plain
+from analysis.figures.style import plain
 from analysis.settings import setting, varying
 
 POOLED = ("seed", "backward")
@@ -149,14 +149,6 @@ def _sorted(of: pd.DataFrame, names: Sequence[str]) -> pd.Index:
         if not pd.api.types.is_numeric_dtype(values[key]):
             values[key] = values[key].astype(str)
     return values.sort_values(keys, kind="stable").index
-
-
-def verdict(runs: pd.DataFrame) -> pd.Series:
-    """One word a run: "healthy", "unknown", or its first finding."""
-    healthy = runs["healthy"]
-    word = runs["finding"].where(runs["finding"].isin(list(VERDICTS)), "unknown")
-    word = word.where(~healthy.fillna(value=False).astype(bool), "healthy")
-    return word.where(healthy.notna(), "unknown")
 
 
 def band(values: pd.DataFrame, by: Sequence[str], of: str) -> pd.DataFrame:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures import colours, layout
-from analysis.figures.figure import Figure, command, sentences
-from analysis.figures.groups import by_setting, evenly, verdict
-from analysis.figures.style import Theme, styled
+from analysis.figures.figure import Drawing, Figure, command, sentences
+from analysis.figures.groups import by_setting, evenly
+from analysis.figures.style import Theme
+from analysis.kinds import kinds
 from analysis.tables import Records
 from ninja import durable, records
 from ninja.errors import RecordError
@@ -71,7 +72,7 @@ def build(found: Records) -> Figure | None:
 
 def _representatives(runs: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """Run, setting and folder, one a setting: of every verdict first, then the others evenly."""
-    named = runs.assign(setting=by_setting(runs), word=verdict(runs))
+    named = runs.assign(setting=by_setting(runs), word=kinds(runs))
     firsts = named.sort_values(["setting", "run"], kind="stable").drop_duplicates("setting")
     by_verdict = firsts.drop_duplicates("word").head(RUNS)
     rest = firsts[~firsts["run"].isin(by_verdict["run"])]
@@ -166,13 +167,9 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     settings: list[str]
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         parts = [part for part in PARTS.values() if (self.data["part"] == part).any()]

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.figures import layout
-from analysis.figures.figure import Figure, command, sentences
+from analysis.figures.figure import Drawing, Figure, command, sentences
 from analysis.figures.groups import Facets, band, facets
-from analysis.figures.style import DASHES, MARKERS, Theme, styled
+from analysis.figures.style import DASHES, MARKERS, Theme
 from analysis.tables import Records
 
 NAME = "losses"
@@ -79,14 +79,10 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     over: Facets
     chance: float
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         series = self.over.series

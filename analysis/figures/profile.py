@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.figures import layout
-from analysis.figures.figure import Figure, command, sentences
+from analysis.figures.figure import Drawing, Figure, command, sentences
 from analysis.figures.groups import Facets, band, facets
 from analysis.figures.layers import deltas, ends, gradients, looked, units
-from analysis.figures.style import DASHES, MARKERS, Theme, styled
+from analysis.figures.style import DASHES, MARKERS, Theme
 from analysis.figures.theory import predicted
 from analysis.tables import Records
 from ninja.diagnosis.ranges import PROFILE
@@ -134,13 +134,9 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     over: Facets
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         handles, names = self.legend(theme)

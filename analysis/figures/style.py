@@ -99,7 +99,7 @@ VERDICTS = {
     "wrong gradient": Mark("#cc3311", "*"),
     "unknown": Mark("#bbbbbb", "d"),
 }
-"""Of what a run is called; see `analysis.figures.groups.verdict`."""
+"""Of what a run is called; see `analysis.kinds`."""
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import FixedLocator
 
 from analysis.figures import colours, layout
-from analysis.figures.figure import Figure, command, sentences, shown_of
+from analysis.figures.figure import Drawing, Figure, command, sentences, shown_of
 from analysis.figures.groups import by_setting, evenly
 from analysis.figures.layers import units
-from analysis.figures.style import Theme, styled
+from analysis.figures.style import Theme
 from analysis.tables import Records
 from ninja.diagnosis.ranges import DEAD, SATURATED
 
@@ -86,14 +86,10 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     settings: list[str]
     shares: list[str]
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         columns = len(self.settings)

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 
 from analysis.figures import colours, layout
-from analysis.figures.figure import Figure, command, sentences, shown_of
+from analysis.figures.figure import Drawing, Figure, command, sentences, shown_of
 from analysis.figures.groups import PANELS, by_setting, evenly
-from analysis.figures.style import Theme, styled
+from analysis.figures.style import Theme
 from analysis.tables import Records
 from ninja.diagnosis.ranges import FAST, SLOW
 
@@ -83,13 +83,9 @@ def _alt(data: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     settings: list[str]
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         top = layout.titled(self.settings, min(4, len(self.settings)))

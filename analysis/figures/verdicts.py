@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from analysis.figures import layout
-from analysis.figures.figure import Figure, command, sentences
-from analysis.figures.groups import Facets, facets, verdict
-from analysis.figures.style import VERDICTS, Theme, on, styled
+from analysis.figures.figure import Drawing, Figure, command, sentences
+from analysis.figures.groups import Facets, facets
+from analysis.figures.style import VERDICTS, Theme, on
+from analysis.kinds import kinds
 from analysis.tables import Records
 
 NAME = "verdicts"
@@ -46,7 +47,7 @@ def build(records: Records) -> Figure | None:
 
 def _cells(runs: pd.DataFrame, over: Facets) -> pd.DataFrame:
     """A row a setting: its commonest verdict; of two, the one that is not healthy."""
-    called = over.of.merge(pd.DataFrame({"run": runs["run"], "verdict": verdict(runs)}), on="run")
+    called = over.of.merge(pd.DataFrame({"run": runs["run"], "verdict": kinds(runs)}), on="run")
     counts = called.groupby(["panel", "series", "verdict"], observed=True).size()
     counts = counts.rename("runs").reset_index()
     counts["of"] = counts.groupby(["panel", "series"], observed=True)["runs"].transform("sum")
@@ -71,13 +72,9 @@ def _alt(cells: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Drawing):
     data: pd.DataFrame
     over: Facets
-
-    def __call__(self, theme: Theme) -> matplotlib.figure.Figure:
-        with styled(theme):
-            return self.draw(theme)
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         rows, columns = self.over.panels, self.over.series

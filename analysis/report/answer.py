@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
+from analysis.kinds import HEALTHY, UNKNOWN, kinds
 from analysis.report.axes import decisive, described
 from analysis.report.fixes import Tried, tried
 from analysis.settings import setting, varying
@@ -18,7 +19,6 @@ from ninja.diagnosis.ranges import GAP
 LINES = 10
 """The most that is printed."""
 
-HEALTHY, UNKNOWN = "healthy", "unknown"
 WORDS = 3
 """Settings, layers or fixes that are told; of the others only how many there are."""
 
@@ -133,12 +133,6 @@ def answer(records: Records) -> Answer:
         _gap(records.steps),
         len(records.skipped),
     )
-
-
-def kinds(runs: pd.DataFrame) -> pd.Series:
-    """Of each run "healthy", "unknown", or the class of its first finding that lasts."""
-    found = runs["finding"].where(~runs["healthy"].fillna(True), HEALTHY)
-    return found.where(runs["healthy"].notna(), UNKNOWN)
 
 
 def _study(name: str, runs: pd.DataFrame) -> Study:

@@ -1,11 +1,8 @@
 """What the studies of `experiments` claim and have measured, as rows of a table."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-PLACE = Path("outputs") / "reproduce"
-"""As `experiments.cache`, which hashes the whole source when it is asked."""
+from experiments import cache
 
 
 @dataclass(frozen=True)
@@ -27,33 +24,17 @@ class Claims:
     missing: tuple[str, ...]
 
 
-def files() -> Sequence[Path]:
-    """Where measurements may be kept; whether they are of this code is not said."""
-    return sorted(PLACE.glob("*.json"))
-
-
 def claims() -> Claims | None:
     """None if no study was ever measured here. A whole measurement goes before a quick one."""
-    if not files():
+    if not cache.files():
         return None
-    from experiments import cache
-    from experiments import claims as studies
-    from experiments.reproduce import COLUMNS, cells
+    from experiments.reproduce import COLUMNS, cells, kept
 
-    rows: list[tuple[str, ...]] = []
-    passed: list[bool] = []
-    quickly: list[str] = []
-    missing: list[str] = []
-    for name in studies.names():
-        for quick in (False, True):
-            found = cache.read(name, quick=quick)
-            if found is not None:
-                judged = studies.judge(studies.read(name), found[0], quick=quick)
-                rows += [tuple(cells(name, one)) for one in judged]
-                passed += [one.passed for one in judged]
-                quickly += [name] if quick else []
-                break
-        else:
-            missing.append(name)
+    measured = dict(kept())
+    every = [(name, one) for name, judged in measured.items() for one in judged]
+    rows = [tuple(cells(name, one)) for name, one in every]
+    passed = [one.passed for _, one in every]
+    quickly = dict.fromkeys(name for name, one in every if one.quick)
+    missing = [name for name, judged in measured.items() if not judged]
     titles = (*COLUMNS[:-1], "result")
     return Claims(titles, tuple(rows), tuple(passed), tuple(quickly), tuple(missing))

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from analysis.report.answer import HEALTHY, kinds
+from analysis.kinds import HEALTHY, kinds
 from analysis.run import FINDING
 from analysis.settings import labels
 from analysis.tables import Records

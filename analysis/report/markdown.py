@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from analysis.kinds import HEALTHY
 from analysis.report import answer as answers
 from analysis.report.answer import Group, Study, few, plural
 from analysis.report.page import Page, sentence
@@ -66,7 +67,7 @@ def _group(group: Group) -> tuple[str, ...]:
 
 def _sick(page: Page) -> list[str]:
     """The first runs that are not healthy."""
-    rows = [row for row, kind in enumerate(page.kinds) if kind != answers.HEALTHY]
+    rows = [row for row, kind in enumerate(page.kinds) if kind != HEALTHY]
     if not rows:
         return []
     titles = [column.title for column in page.columns]

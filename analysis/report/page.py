@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from analysis.report import answer as answers
+from analysis.kinds import kinds
 from analysis.report import rows as tables
 from analysis.report.answer import Answer, plural
 from analysis.report.claims import Claims
@@ -77,7 +77,7 @@ def page(
     runs = tables.ordered(records)
     shown = runs.head(tables.ROWS)
     columns = tables.columns(shown, records.steps) if len(shown) else []
-    of = list(answers.kinds(shown)) if len(shown) else []
+    of = list(kinds(shown)) if len(shown) else []
     names = sorted(set(of))
     table: dict[str, Any] = {
         "columns": tables.plain(columns),

@@ -2,12 +2,11 @@
 
 import base64
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from joblib import Parallel, delayed
 
 if TYPE_CHECKING:
     from analysis.figures import Figure
@@ -69,10 +68,8 @@ def draw(figure: "Figure", folder: Path) -> Drawn:
 
 def draw_all(figures: "Sequence[Figure]", folder: Path, workers: int) -> list[Drawn]:
     """Side by side, where there are several workers; in the order of the figures."""
-    if workers == 1 or len(figures) < 2:
-        return [draw(figure, folder) for figure in figures]
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        return list(pool.map(partial(draw, folder=folder), figures))
+    side_by_side = Parallel(n_jobs=workers)
+    return cast("list[Drawn]", side_by_side(delayed(draw)(figure, folder) for figure in figures))
 
 
 def pictures(

@@ -8,8 +8,8 @@ from pathlib import Path
 import orjson
 
 from analysis import cache
-from analysis.report.claims import files
 from analysis.report.versions import ours
+from experiments import cache as claims_cache
 from ninja import durable
 
 FILE = ".report.json"
@@ -43,7 +43,10 @@ def key(places: Sequence[Path], folders: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     told = [*(f"place {place}" for place in places), *map(" ".join, ours().items())]
     told += [f"{folder} {cache.signature(folder)}" for folder in folders]
-    told += [f"{path} {(about := path.stat()).st_size} {about.st_mtime_ns}" for path in files()]
+    told += [
+        f"{path} {(about := path.stat()).st_size} {about.st_mtime_ns}"
+        for path in claims_cache.files()
+    ]
     digest.update("\n".join(told).encode())
     for name in SOURCES:
         for path in sorted((ROOT / name).rglob("*")):

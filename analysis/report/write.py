@@ -10,9 +10,6 @@ from ninja import durable
 from ninja.errors import NoRunError, RecordError, RunError
 from ninja.folders import runs_in
 
-LOOKS = 24
-"""Steps of a run whose layers are kept."""
-
 PAGE, TEXT, TABLE, FIGURES = "index.html", "report.md", "summary.csv", "figures"
 
 DEFAULT = Path("outputs")
@@ -79,6 +76,7 @@ def _folders(places: Sequence[Path]) -> list[Path]:
 
 def _write(places: Sequence[Path], out: Path, key: str, *, is_empty: bool) -> tuple[str, ...]:
     from analysis import figures
+    from analysis.cache import LOOKS
     from analysis.report.answer import answer, lines
     from analysis.report.claims import claims
     from analysis.report.markdown import markdown

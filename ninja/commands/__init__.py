@@ -1,12 +1,20 @@
 """One module a command: its options, what it runs, how it prints. Torch is imported on running."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LARGEST = 4096
+
+
+def add_runs(parser: argparse.ArgumentParser, help_: str) -> None:
+    """Declare the folder whose runs a command is about, `path`."""
+    parser.add_argument(
+        "path", nargs="?", type=Path, default=Path("outputs"), metavar="PATH", help=help_
+    )
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ninja import streams
-from ninja.commands import console
+from ninja.commands import add_runs, console
 
 if TYPE_CHECKING:
     from ninja.folders import Diagnosed
@@ -21,14 +21,7 @@ def add(commands: Any) -> None:
         "diagnose", help="say what is wrong with a run or a sweep, where, why, and what fixes it"
     )
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=Path,
-        default=Path("outputs"),
-        metavar="PATH",
-        help="of a run, finished or not, of a study, or of all studies (outputs)",
-    )
+    add_runs(parser, "of a run, finished or not, of a study, or of all studies (outputs)")
     parser.add_argument(
         "--explain", action="store_true", help="show the layers at the first and the last look"
     )

@@ -2,8 +2,9 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ninja.commands import add_runs
 
 if TYPE_CHECKING:
     from ninja.tracking.send import Report
@@ -15,14 +16,7 @@ def add(commands: Any) -> None:
         "sync", help="send W&B the runs that it has not got, or not all of, from their records"
     )
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=Path,
-        default=Path("outputs"),
-        metavar="PATH",
-        help="of a run, a study, or all studies (outputs)",
-    )
+    add_runs(parser, "of a run, a study, or all studies (outputs)")
     parser.add_argument("--json", action="store_true", help="print an object, not lines")
 
 
