@@ -153,7 +153,7 @@ def _of(table: pa.Table, names: set[str], whole: set[str]) -> pa.Table:
     if names == whole:
         return table
     return table.filter(
-        pc.is_in(table["run"].cast(pa.string()), pa.array(sorted(names), pa.string()))
+        pc.is_in(table["run"].cast(pa.string()), pa.array(sorted(names), pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
     )
 
 
@@ -175,7 +175,7 @@ def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
     whole = _stacked(tables)
     if len(tables) < 2:
         return whole
-    return whole.take(pc.sort_indices(whole["run"].cast(pa.string())))
+    return whole.take(pc.sort_indices(whole["run"].cast(pa.string())))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _read_all(folders: Sequence[Path], looks: int | None) -> Iterator[Read | str]:

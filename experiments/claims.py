@@ -103,11 +103,13 @@ class Judged:
         claim: what was predicted.
         values: one a seed, or a single one.
         within: how near to it they must come.
+        quick: they are of fewer seeds or steps.
     """
 
     claim: Claim
     values: Sequence[float]
     within: Tolerance
+    quick: bool = False
 
     @property
     def mean(self) -> float:
@@ -176,7 +178,7 @@ def judge(
         name: claim.within(quick=quick, published=published) for name, claim in study.claims.items()
     }
     return [
-        Judged(study.claims[name], measured[name], tolerance)
+        Judged(study.claims[name], measured[name], tolerance, quick)
         for name, tolerance in within.items()
         if tolerance is not None
     ]

@@ -130,7 +130,8 @@ def _fewer(before: Interval, after: Interval) -> float:
         return math.nan
     hits = [round(of.value * of.n) for of in (before, after)]
     table = [[hits[0], before.n - hits[0]], [hits[1], after.n - hits[1]]]
-    return float(scipy_stats.fisher_exact(table, alternative="greater").pvalue)
+    found = scipy_stats.fisher_exact(table, alternative="greater")
+    return float(found.pvalue)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class _Run(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
@@ -151,7 +152,7 @@ class _Drawing(Drawing):
         nudge = np.linspace(-1, 1, len(self.data)) if len(self.data) > 1 else np.zeros(1)
         return self.places(column, values) + nudge * min(0.03, 0.2 / len(values))
 
-    def losses(self, axes: matplotlib.axes.Axes, x: int, theme: Theme) -> np.ndarray:
+    def losses(self, axes: Axes, x: int, theme: Theme) -> np.ndarray:
         """Where each line meets the axis of the loss, and its numbers; without a loss, the top."""
         loss = self.data["loss"].to_numpy(dtype=float)
         finite = loss[np.isfinite(loss)]

@@ -9,7 +9,7 @@ PREFIX = "version."
 
 def theirs(runs: pd.DataFrame) -> dict[str, str]:
     """Of what computed the runs; where there are several, each with its number of runs."""
-    names = {name: name.removeprefix(PREFIX) for name in runs if str(name).startswith(PREFIX)}
+    names = {name: name.removeprefix(PREFIX) for name in map(str, runs) if name.startswith(PREFIX)}
     names |= {"git_revision": "commit", "data_sha256": "word list, SHA-256"}
     found = {title: _told(runs[name]) for name, title in names.items()}
     return {title: told for title, told in found.items() if told}
