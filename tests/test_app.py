@@ -226,6 +226,7 @@ def test_several_runs_one_after_the_other(tmp_path: Path, words: str) -> None:
     assert "done already" in alone.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more", [(), ("-m", "seed=1,2", "hydra/launcher=basic")], ids=["one", "several"]
 )
@@ -535,6 +536,7 @@ def test_memory_that_is_refused(tmp_path: Path, words: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("screen", ["| head -n 1", ">&-", ">&- 2>&-", "> /dev/full"])
 def test_a_screen_that_goes_away_ends_no_run(screen: str, tmp_path: Path, words: str) -> None:
     if "full" in screen and not Path("/dev/full").exists():
@@ -576,6 +578,7 @@ def test_a_signal_before_the_first_step(
     assert err == f"ninja: {said}; the same command goes on\n"
 
 
+@pytest.mark.slow
 def test_an_interrupt_that_is_ignored_from_outside_stays_so(tmp_path: Path, words: str) -> None:
     """A script's `run.py … &` is not stopped by the Ctrl-C of what runs in front of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited; `interruptible` undoes it

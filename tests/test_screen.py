@@ -513,6 +513,7 @@ def test_a_run_in_a_terminal(words: Path, tmp_path: Path) -> None:
     assert "verdict: " in after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_the_terminal_clean(
     number: signal.Signals, words: Path, tmp_path: Path
@@ -525,6 +526,7 @@ def test_a_signal_leaves_the_terminal_clean(
     assert f"{number.name}: stopped before step" in after
 
 
+@pytest.mark.slow
 def test_a_dumb_terminal_gets_lines(words: Path, tmp_path: Path) -> None:
     command = typed(words, tmp_path, "steps=200", "model.n_hidden=8")
     code, seen = in_terminal(command, 80, 24, TERM="dumb")

@@ -138,6 +138,7 @@ def test_a_gpu_shows_the_numbers_of_here(kind: str) -> None:
                 assert of.get(name) == pytest.approx(same.get(name), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(
     widths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     activation=st.sampled_from(ACTIVATIONS),

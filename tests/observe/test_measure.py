@@ -94,7 +94,10 @@ CLOSE = ("gate", "linear", "twins")
 
 
 @pytest.mark.parametrize("adam", [False, True])
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "wide" else name for name in NETS],
+)
 def test_each_number_of_every_step(name: str, adam: bool) -> None:
     """The first looks close ones and others, with care; the last ones in the fast lane."""
     net, shape = NETS[name]

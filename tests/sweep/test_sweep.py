@@ -125,6 +125,7 @@ def test_what_is_done_is_not_trained_again(tmp_path: Path, base: list[str]) -> N
     assert "3 jobs, 3 done before\n" in typed(*base, "seed=1,2,3").stdout
 
 
+@pytest.mark.slow
 def test_what_fails_stops_no_other(tmp_path: Path, base: list[str]) -> None:
     """One combination is invalid, one run diverges, one is another process's."""
     wild = ["norm=none", "model.activation=relu", "model.n_layers=3"]
@@ -177,6 +178,7 @@ def test_a_second_start_is_refused(tmp_path: Path, base: list[str]) -> None:
     assert not folders(tmp_path)
 
 
+@pytest.mark.slow
 def test_paired_keys(tmp_path: Path, base: list[str]) -> None:
     pair = "hydra.sweeper.zip=[[seed,optimizer.lr]]"
     done = typed(*base, "seed=1,2", "optimizer.lr=0.1,0.2", pair, "hydra/launcher=packed_inline")
@@ -190,6 +192,7 @@ def test_paired_keys(tmp_path: Path, base: list[str]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_several_presets_with_sweeps_of_their_own(tmp_path: Path, base: list[str]) -> None:
     few = [one for one in base if not one.startswith("study=")]
     done = typed(
@@ -232,13 +235,8 @@ def test_bad_input(base: list[str], override: str, said: str) -> None:
     assert said in done.stderr
 
 
-@pytest.mark.parametrize(
-    "launcher",
-    [
-        "packed",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("packed_inline", "packed_dask")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["packed", "packed_inline", "packed_dask"])
 def test_a_signal_is_a_clean_stop(tmp_path: Path, base: list[str], launcher: str) -> None:
     """The workers save what they are at, and the same command goes on from there."""
     args = [*base, "steps=3000", "checkpoint.every=0", "seed=1,2,3", f"hydra/launcher={launcher}"]

@@ -499,13 +499,8 @@ with Mirror(print) as mirror:
 """
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGKILL,
-        *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT)),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_process_outlives_the_trainer(tmp_path: Path, number: signal.Signals) -> None:
     """A Ctrl-C goes to the whole group, and the mirror leaves the answer to the trainer."""
     command = [sys.executable, "-c", TRAINER, str(tmp_path / "run")]
@@ -536,6 +531,7 @@ with Mirror(print) as mirror:
 """
 
 
+@pytest.mark.slow
 def test_no_process_outlives_a_trainer_that_was_closing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def started(tmp_path: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
     return sweep, [int(mark.read_text()) for mark in marks]
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
     sweep, pids = started(tmp_path)
     sweep.kill()
@@ -112,6 +113,7 @@ def test_workers_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
     assert not (tmp_path / "0" / "saved").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT])
 def test_workers_save_when_a_sweep_is_interrupted(tmp_path: Path, number: int) -> None:
     sweep, pids = started(tmp_path)
