@@ -503,6 +503,7 @@ def assert_drawn_within(seen: str, width: int, height: int) -> None:
     assert max(climb.count("\x1b[1A") for climb in climbs) < height
 
 
+@pytest.mark.slow
 def test_a_run_in_a_terminal(words: Path, tmp_path: Path) -> None:
     command = typed(words, tmp_path, "steps=700", "model.n_layers=30", "model.n_hidden=8")
     code, seen = in_terminal(command, 80, 24)

@@ -113,6 +113,7 @@ def test_every_run_is_as_if_it_were_alone(tmp_path: Path, base: list[str]) -> No
     assert "12/12 runs done" in log[-1]
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_trained_again(tmp_path: Path, base: list[str]) -> None:
     assert typed(*base, "seed=1,2").returncode == 0
     before = {folder: (folder / "result.json").stat().st_mtime_ns for folder in folders(tmp_path)}
