@@ -9,12 +9,13 @@ from pathlib import Path
 
 from experiments import claims
 from experiments.reproduce import of_runs, reproduce, show, write
-from ninja.errors import NinjaError
+from ninja import command_line
+from ninja.errors import ConfigError
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run; 0 if every claim passes, 1 if one fails, 2 for what cannot be run."""
-    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    parser = command_line.Parser(prog="python -m experiments", description=__doc__)
     parser.add_argument("study", nargs="*", help="all of them, if none is named")
     parser.add_argument("--quick", action="store_true", help="fewer seeds, wider tolerances")
     parser.add_argument(
@@ -33,24 +34,24 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="every claim with its values")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into it")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    options = parser.parse_args(given)
-    try:
-        if options.runs:
-            if len(options.study) != 1 or options.quick or options.data:
-                parser.error("--runs: name one study, without --quick or --data")
-            found = of_runs(options.study[0], options.runs)
-        else:
-            found = reproduce(
-                options.study or claims.names(),
-                quick=options.quick,
-                workers=options.workers,
-                words=options.data,
-            )
-        if options.write:
-            write(options.write, found)
-    except NinjaError as error:
-        print(f"ninja: {error}", file=sys.stderr)
-        return 2
+    parser.set_defaults(run=_run)
+    return command_line.run(parser, given)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.runs:
+        if len(options.study) != 1 or options.quick or options.data:
+            raise ConfigError("--runs: name one study, without --quick or --data")
+        found = of_runs(options.study[0], options.runs)
+    else:
+        found = reproduce(
+            options.study or claims.names(),
+            quick=options.quick,
+            workers=options.workers,
+            words=options.data,
+        )
+    if options.write:
+        write(options.write, found)
     judged = [one for of in found.values() for one in of]
     if options.json:
         plain = [

@@ -1,12 +1,14 @@
 """Run studies side by side, each in a process of its own, and show what they found."""
 
+import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module, metadata
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -63,8 +65,7 @@ def reproduce(
         taking = ", ".join(name for name in claims.names() if claims.read(name).words)
         raise ClaimError(f"--data: none of these studies learns words: choose from {taking}")
     found: dict[str, list[Judged]] = {}
-    # a fork would copy threads of torch's that do not live on in it
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with _pool(workers) as pool:
         futures = [
             pool.submit(measured, study.name, quick=quick, words=words if study.words else None)
             for study in studies
@@ -78,6 +79,25 @@ def reproduce(
             said = f"{failed} of {count} claims fail" if failed else "passed"
             print(f"{study.name}: {said} ({seconds:.1f} s)", file=sys.stderr, flush=True)
     return found
+
+
+@contextmanager
+def _pool(workers: int) -> Generator[ProcessPoolExecutor]:
+    """Processes that end at once, without a word, when all of it is interrupted."""
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=get_context("spawn"),  # a fork would copy threads of torch's that do not live on
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
+    with pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in active_children():
+                child.terminate()
+            raise
 
 
 def kept() -> Iterator[tuple[str, list[Judged]]]:

@@ -1,8 +1,11 @@
 """Specification of `python -m experiments`: caching, the table, exit codes."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -190,6 +193,24 @@ def test_runs_that_cannot_be_judged(
 
 
 def test_runs_are_of_one_study(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        command.main(["--runs", "outputs"])
+    assert command.main(["--runs", "outputs"]) == 2
     assert "name one study" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+    """Whether the whole group gets it, as by a Ctrl-C, or the command alone."""
+    for kill in (os.killpg, os.kill):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "experiments", "critical_line", "batchnorm_explosion"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        time.sleep(5)
+        kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, out, err) == (130, "", "ninja: interrupted\n")
