@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from analysis.figures import layout
 from analysis.figures.figure import Drawing, Figure, command, sentences, shown_of
 from analysis.figures.groups import by_setting, evenly, short
-from analysis.figures.style import DASHES, VERDICTS, Theme, plain
+from analysis.figures.style import DASHES, Theme, plain
 from analysis.kinds import kinds
+from analysis.palette import VERDICTS
 from analysis.settings import shown, varying
 from analysis.tables import Records
 
@@ -195,7 +196,7 @@ def _colours(theme: Theme) -> dict[str, str]:
         "unstable": "#c45a8a",
         "diverged": "#ff6a5e",
     }
-    found = {word: mark.colour for word, mark in VERDICTS.items()}
+    found = {word: colour.code for word, colour in VERDICTS.items()}
     if theme.name == "dark":
         return found | other
     return found | {"linear": "#a89400", "mismatch": "#9c8a2e", "unknown": "#8a8a8a"}

@@ -7,7 +7,7 @@ again, for those who print in grey.
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import matplotlib as mpl
 
@@ -69,37 +69,6 @@ SERIES = len(MARKERS)
 
 DEPTHS = "cividis"
 """Colours of the layers, from first to last: it rises in lightness, too."""
-
-
-class Mark(NamedTuple):
-    """How a verdict is shown.
-
-    Attributes:
-        colour: behind its name, on either paper.
-        marker: its other sign.
-    """
-
-    colour: str
-    marker: str
-
-
-VERDICTS = {
-    "healthy": Mark("#009e73", "o"),
-    "vanishing": Mark("#0072b2", "v"),
-    "exploding": Mark("#d55e00", "^"),
-    "saturated": Mark("#e69f00", "s"),
-    "dead": Mark("#4d4d4d", "X"),
-    "linear": Mark("#f0e442", "D"),
-    "symmetric": Mark("#cc79a7", "P"),
-    "diverged": Mark("#a50026", "x"),
-    "unstable": Mark("#882255", "p"),
-    "stalled": Mark("#56b4e9", "<"),
-    "overconfident": Mark("#b37b00", ">"),
-    "mismatch": Mark("#ddcc77", "h"),
-    "wrong gradient": Mark("#cc3311", "*"),
-    "unknown": Mark("#bbbbbb", "d"),
-}
-"""Of what a run is called; see `analysis.kinds`."""
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from matplotlib.patches import Rectangle
 from analysis.figures import layout
 from analysis.figures.figure import Drawing, Figure, command, sentences
 from analysis.figures.groups import Facets, facets
-from analysis.figures.style import VERDICTS, Theme, on
+from analysis.figures.style import Theme, on
 from analysis.kinds import kinds
+from analysis.palette import VERDICTS
 from analysis.tables import Records
 
 NAME = "verdicts"
@@ -106,7 +107,7 @@ class _Drawing(Drawing):
 
 
 def _cell(axes: Axes, at: tuple[int, int], word: str, told: str, wide: float, theme: Theme) -> None:
-    colour = VERDICTS[word].colour
+    colour = VERDICTS[word].code
     axes.add_patch(Rectangle(at, 1, 1, facecolor=colour, edgecolor=theme.paper, linewidth=1.5))
     line = f"{word} {told}" if wide > 1.3 else f"{word}\n{told}"
     axes.text(

@@ -17,7 +17,8 @@ from matplotlib.transforms import Bbox
 
 import analysis
 from analysis.figures import BUILDERS, DARK, LIGHT, Figure, Theme, figures, save, svg
-from analysis.figures.style import VERDICTS, styled
+from analysis.figures.style import styled
+from analysis.palette import VERDICTS
 from analysis.tables import Records
 from ninja.diagnosis.finding import Kind
 from ninja.errors import RecordError
@@ -89,7 +90,7 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     return found
 
 
-def test_every_finding_has_its_sign() -> None:
+def test_every_finding_has_its_colour() -> None:
     assert set(Kind.__args__) <= set(VERDICTS)
 
 
