@@ -24,6 +24,16 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 INSERTED = re.compile(r"^```py\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+MEASURED = re.compile(
+    r"(?<![\w.\-/:])(?!\d{4}\.\d{5}\b)\d[\d,]*\.\d+"  # but for the names of arXiv's papers
+    r"|\b\d[\d,.]* ?(?:%|(?:times|µs|ms|s|MiB|GiB|nats|min)\b)"
+)
+"""What somebody has measured or computed: a decimal, or a number with its unit."""
+
+COMMAND = re.compile(
+    r"^```(?:bash|python)$|`(?:\.venv/bin/)?(?:make|python|gradninja) [^`]+`|`\w+\.py[^`]*`",
+    re.MULTILINE,
+)
 NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -220,6 +230,42 @@ def test_links_lead_somewhere(document: Path) -> None:
     for target in LINK.findall(document.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (document.parent / target).exists(), target
+
+
+def sections(document: Path) -> Iterator[str]:
+    """From one heading to the next; a comment in a block of code is none."""
+    lines: list[str] = []
+    in_code = False
+    for line in document.read_text(encoding="utf-8").splitlines():
+        in_code ^= line.startswith("```")
+        if not in_code and re.match("#{1,4} ", line):
+            yield "\n".join(lines)
+            lines = []
+        lines.append(line)
+    yield "\n".join(lines)
+
+
+def prose(section: str) -> str:
+    """Without blocks, code and formulas."""
+    for left_out in (r"^```.*?^```", r"`[^`]*`", r"\$\$.*?\$\$", r"\$[^$\n]*\$"):
+        section = re.sub(left_out, "", section, flags=re.MULTILINE | re.DOTALL)
+    return section
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", *HANDBOOK], ids=named)
+def test_no_number_stands_without_what_prints_it(document: Path) -> None:
+    for section in sections(document):
+        if found := MEASURED.findall(prose(section)):
+            assert COMMAND.search(section), f"{section.splitlines()[0]}: {found}"
+
+
+def test_a_number_without_its_command_is_seen(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(
+        "# A\n\nIt takes 0.7 s: `make bench`.\n\n## B\n\n```text\n# 3\n```\n\nAnd 3 %.\n"
+    )
+    told = [bool(COMMAND.search(one)) for one in sections(document) if MEASURED.findall(prose(one))]
+    assert told == [True, False]
 
 
 def test_every_make_target_named_exists() -> None:
