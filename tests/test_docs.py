@@ -202,7 +202,7 @@ def test_an_activation_is_one_class_and_one_line(tmp_path: Path) -> None:
     for command in (
         ["-m", "ruff", "check", "."],
         ["-m", "ruff", "format", "--check", "."],
-        ["-m", "pytest", "-q", *(f"tests/{part}" for part in everything.split())],
+        ["-m", "pytest", "-q", "-m", "not slow", *(f"tests/{of}" for of in everything.split())],
         ["-m", "ninja", "gradcheck"],
     ):
         # a source folder before the installed package: the copy is what runs

@@ -33,7 +33,6 @@ from ninja.networks import PRESETS
 from ninja.result import Result
 from tests.faults import fault_of
 
-LECTURE_LIST = Path(__file__).parents[2] / "shared/data/names.txt"
 """The lecture's own list, when it lies beside the checkout."""
 NET = PRESETS["lecture_wavenet"]
 WAVENET = RunConfig(
@@ -381,23 +380,18 @@ def test_on_a_gpu(tmp_path: Path, engine: str) -> None:
 
 
 @pytest.mark.slow
-def test_by_hand_and_by_autograd_after_200_000_steps(tmp_path: Path) -> None:
-    """Exercise 4: from one seed to the same losses, to five decimals; and the lecture's."""
-    words = str(LECTURE_LIST) if LECTURE_LIST.exists() else None
+def test_by_hand_and_by_autograd_after_20_000_steps(tmp_path: Path) -> None:
+    """From one seed to the same losses, to five decimals; `experiments.lecture_manual` goes on."""
     config = RunConfig(
-        steps=200_000,
-        data=DataConfig(path=words),
+        steps=20_000,
         norm=NormConfig(calibrate=True),
-        optimizer=OptimizerConfig(lr=0.1, lr_schedule=((100_000, 0.1),)),
+        optimizer=OptimizerConfig(lr=0.1, lr_schedule=((10_000, 0.1),)),
         tracker="disabled",
     )
     hand = trained(config, tmp_path / "hand").losses
     autograd = trained(replace(config, backward="autograd"), tmp_path / "autograd").losses
     for name, loss in hand.items():
         assert loss == pytest.approx(autograd[name], abs=5e-6), name
-    if words:
-        assert hand["train"] == pytest.approx(2.070, abs=3e-3)
-        assert hand["validation"] == pytest.approx(2.109, abs=6e-3)
 
 
 @pytest.mark.slow

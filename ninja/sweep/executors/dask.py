@@ -12,6 +12,7 @@ import signal
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -63,7 +64,8 @@ class Dask:
             )
         try:
             if address is not None:
-                asyncio.run(_reach(address))
+                with ThreadPoolExecutor(1) as aside:  # a notebook's own thread has a loop that runs
+                    aside.submit(asyncio.run, _reach(address)).result()
             self._client: Any = distributed.Client(self._cluster or address, timeout=SECONDS)
         except Exception as error:  # whatever comes of talking to something that is no scheduler
             raise ConfigError(
