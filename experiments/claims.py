@@ -104,12 +104,14 @@ class Judged:
         values: one a seed, or a single one.
         within: how near to it they must come.
         quick: they are of fewer seeds or steps.
+        seconds: that it took to measure all of its study.
     """
 
     claim: Claim
     values: Sequence[float]
     within: Tolerance
     quick: bool = False
+    seconds: float = math.nan
 
     @property
     def mean(self) -> float:
@@ -158,6 +160,7 @@ def judge(
     *,
     quick: bool,
     published: bool = False,
+    seconds: float = math.nan,
 ) -> list[Judged]:
     """Every claim beside its measurement.
 
@@ -166,6 +169,7 @@ def judge(
         measured: all of its claims' numbers.
         quick: of fewer seeds or steps.
         published: on the words that the source had. What is only claimed of those is else left out.
+        seconds: that it took.
 
     Raises:
         ClaimError: something was measured that nobody claims, or the other way round.
@@ -178,7 +182,7 @@ def judge(
         name: claim.within(quick=quick, published=published) for name, claim in study.claims.items()
     }
     return [
-        Judged(study.claims[name], measured[name], tolerance, quick)
+        Judged(study.claims[name], measured[name], tolerance, quick, seconds)
         for name, tolerance in within.items()
         if tolerance is not None
     ]

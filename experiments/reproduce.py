@@ -1,5 +1,6 @@
 """Run studies side by side, each in a process of its own, and show what they found."""
 
+import math
 import signal
 import sys
 import time
@@ -73,7 +74,9 @@ def reproduce(
         for study, future in zip(studies, futures, strict=True):
             numbers, seconds = future.result()
             published = bool(own) and own == study.words
-            found[study.name] = claims.judge(study, numbers, quick=quick, published=published)
+            found[study.name] = claims.judge(
+                study, numbers, quick=quick, published=published, seconds=seconds
+            )
             failed = sum(not one.passed for one in found[study.name])
             count = len(found[study.name])
             said = f"{failed} of {count} claims fail" if failed else "passed"
@@ -108,8 +111,11 @@ def kept() -> Iterator[tuple[str, list[Judged]]]:
     for name in claims.names():
         found = ((quick, cache.read(name, quick=quick)) for quick in (False, True))
         quick, measurement = next((of for of in found if of[1] is not None), (False, None))
-        judged = claims.judge(claims.read(name), measurement[0], quick=quick) if measurement else []
-        yield name, judged
+        if measurement is None:
+            yield name, []
+            continue
+        numbers, seconds = measurement
+        yield name, claims.judge(claims.read(name), numbers, quick=quick, seconds=seconds)
 
 
 def of_runs(name: str, place: Path) -> dict[str, list[Judged]]:
@@ -157,10 +163,20 @@ def cells(study: str, one: Judged) -> list[str]:
         f"{one.mean:.6g}{spread}",
         str(one.within),
         "pass" if one.passed else "FAIL",
+        "" if math.isnan(one.seconds) else f"{one.seconds:.1f}",
     ]
 
 
-COLUMNS = ("study", "claim", "source", "predicted", "measured ± sd", "tolerance", "")
+COLUMNS = (
+    "study",
+    "claim",
+    "source",
+    "predicted",
+    "measured ± sd",
+    "tolerance",
+    "result",
+    "seconds",
+)
 
 
 def write(path: Path, found: dict[str, list[Judged]]) -> None:

@@ -32,9 +32,8 @@ def claims() -> Claims | None:
 
     measured = dict(kept())
     every = [(name, one) for name, judged in measured.items() for one in judged]
-    rows = [tuple(cells(name, one)) for name, one in every]
+    rows = [tuple(cells(name, one)[:-1]) for name, one in every]  # without seconds
     passed = [one.passed for _, one in every]
     quickly = dict.fromkeys(name for name, one in every if one.quick)
     missing = [name for name, judged in measured.items() if not judged]
-    titles = (*COLUMNS[:-1], "result")
-    return Claims(titles, tuple(rows), tuple(passed), tuple(quickly), tuple(missing))
+    return Claims(COLUMNS[:-1], tuple(rows), tuple(passed), tuple(quickly), tuple(missing))
