@@ -27,13 +27,16 @@ NO_METADATA: dict[str, dict[str, Any]] = {
 FONTS = "system-ui, 'Liberation Sans', Arial, Helvetica, sans-serif"
 
 
-def save(figure: Figure, folder: Path, kinds: Collection[str] = KINDS) -> list[Path]:
+def save(
+    figure: Figure, folder: Path, kinds: Collection[str] = KINDS, drawn: Canvas | None = None
+) -> list[Path]:
     """Write a figure in these kinds, on light paper, and its data as CSV beside it.
 
     Args:
         figure: to draw.
         folder: is made, if it is not there.
         kinds: of "svg", "png", "pdf".
+        drawn: the figure on light paper, if it was drawn before.
 
     Returns:
         The files.
@@ -47,7 +50,8 @@ def save(figure: Figure, folder: Path, kinds: Collection[str] = KINDS) -> list[P
     folder.mkdir(parents=True, exist_ok=True)
     contents: dict[str, bytes] = {}
     with styled(LIGHT):
-        drawn = figure.draw(LIGHT) if kinds else None
+        if kinds and drawn is None:
+            drawn = figure.draw(LIGHT)
         for kind in KINDS:
             if drawn is not None and kind in kinds:
                 contents[kind] = _bytes(drawn, kind)
@@ -65,13 +69,18 @@ def csv(figure: Figure) -> str:
     return figure.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
-def svg(figure: Figure, theme: Theme) -> str:
+def svg(figure: Figure, theme: Theme, drawn: Canvas | None = None) -> str:
     """A figure to be put into a page: an element that is as wide as there is room, with `alt`.
 
     Its text is text, in the page's own sans-serif; its ids are of this figure and theme alone.
+
+    Args:
+        figure: to draw.
+        theme: of the paper.
+        drawn: the figure in this theme, if it was drawn before.
     """
     with styled(theme):
-        text = _bytes(figure.draw(theme), "svg", transparent=True).decode()
+        text = _bytes(drawn or figure.draw(theme), "svg", transparent=True).decode()
     text = _portable(text[text.index("<svg") :]).strip()
     own = f"{figure.name}-{theme.name}-"
     text = re.sub(r'(?<= id=")(?=[^"]+")', own, text)

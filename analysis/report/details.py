@@ -1,7 +1,7 @@
 """What a row of the table opens: findings, settings, and the layers at the first and last look."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -51,6 +51,7 @@ def details(records: Records, runs: pd.DataFrame, room: int) -> dict[str, Any]:
     """
     order = pd.Series(kinds(runs) == HEALTHY, index=runs.index).sort_values(kind="stable").index
     told = records.findings.groupby("run", sort=False).indices
+    findings = _findings(records.findings)
     setting = labels(runs)
     looks = _looks(records, list(runs.loc[order, "run"]))
     names: dict[tuple[str, ...], int] = {}
@@ -65,7 +66,7 @@ def details(records: Records, runs: pd.DataFrame, room: int) -> dict[str, Any]:
         of = {
             "setting": setting[row],
             "folder": runs.at[row, "folder"],
-            "findings": _findings(records.findings, told.get(str(runs.at[row, "run"]), ())),
+            "findings": [findings[at] for at in told.get(str(runs.at[row, "run"]), ())],
             "looks": [_look(step, of, names) for step, of in looked],
         }
         left -= _size(of) + 10 + sum(map(_size, list(names)[known:]))
@@ -80,9 +81,9 @@ def _size(value: Any) -> int:
     return len(orjson.dumps(value)) + 1
 
 
-def _findings(findings: pd.DataFrame, places: Iterable[int]) -> list[dict[str, Any]]:
-    """Of a run, as plain data."""
-    rows = findings[list(FINDING)].iloc[[*places]].astype(object).itertuples(index=False)
+def _findings(findings: pd.DataFrame) -> list[dict[str, Any]]:
+    """As plain data."""
+    rows = findings[list(FINDING)].astype(object).itertuples(index=False)
     return [
         {name: None if value is pd.NA else value for name, value in zip(FINDING, row, strict=True)}
         for row in rows

@@ -63,7 +63,9 @@ def draw(figure: "Figure", folder: Path) -> Drawn:
     from analysis.figures import save, svg
     from analysis.figures.style import DARK, LIGHT
 
-    return Drawn(tuple(save(figure, folder)), svg(figure, LIGHT), svg(figure, DARK))
+    drawn = figure.draw(LIGHT)
+    files = save(figure, folder, drawn=drawn)
+    return Drawn(tuple(files), svg(figure, LIGHT, drawn), svg(figure, DARK))
 
 
 def draw_all(figures: "Sequence[Figure]", folder: Path, workers: int) -> list[Drawn]:

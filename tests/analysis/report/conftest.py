@@ -27,13 +27,22 @@ class Drawn:
     data: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"x": [1, 2]}))
     command: str = f"python -m analysis figure profile '{EVIL}'"
 
+    def draw(self, theme: str) -> str:
+        return theme
 
-def save(figure: Drawn, folder: Path) -> list[Path]:
+
+def save(figure: Drawn, folder: Path, drawn: str) -> list[Path]:
+    assert drawn == "light"
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{figure.name}.{kind}" for kind in ("svg", "png", "pdf", "csv")]
     for path in paths:
         path.write_text("x\n1\n")
     return paths
+
+
+def svg(figure: Drawn, theme: str, drawn: str | None = None) -> str:
+    assert drawn in (theme, None)
+    return f'<svg viewBox="0 0 9 9" id="{figure.name}-{theme}"></svg>'
 
 
 @pytest.fixture
@@ -43,7 +52,7 @@ def drawings(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
     figures: Any = ModuleType("analysis.figures")
     figures.figures = lambda records: shown if len(records.runs) else []
     figures.save = save
-    figures.svg = lambda figure, theme: f'<svg viewBox="0 0 9 9" id="{figure.name}-{theme}"></svg>'
+    figures.svg = svg
     style: Any = ModuleType("analysis.figures.style")
     style.LIGHT, style.DARK = "light", "dark"
     monkeypatch.setitem(sys.modules, "analysis.figures", figures)
