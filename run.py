@@ -1,11 +1,8 @@
 """Train one run: ``python run.py key=value …``. See conf/ for the keys, ``--help`` for a list."""
 
-import sys
-
-try:
-    from ninja.app import main
-except KeyboardInterrupt:  # while Hydra is loaded
-    sys.exit(130)
+from ninja.loading import loading
 
 if __name__ == "__main__":
+    with loading():
+        from ninja.app import main
     main()

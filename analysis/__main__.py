@@ -2,7 +2,9 @@
 
 import sys
 
-from analysis.cli import main
+from ninja.loading import loading
 
 if __name__ == "__main__":
+    with loading():
+        from analysis.cli import main
     sys.exit(main())

@@ -6,12 +6,12 @@ right.
 
 import os
 from contextlib import suppress
-from fractions import Fraction
 from math import isqrt
 from pathlib import Path
 
 from ninja.config import NetworkConfig, OptimizerConfig, RunConfig, WandbConfig
 from ninja.errors import ConfigError, nearest
+from ninja.number import number
 from ninja.schema import check_seed, check_types
 
 # What is only known with torch is imported where it is asked for: most configurations need none of
@@ -30,11 +30,8 @@ def gain_value(gain: float | str) -> float:
     Raises:
         ConfigError: none of these, or not a finite number above or at zero.
     """
-    value = -1.0
-    if type(gain) in (int, float, str):  # not a bool, which is an int
-        with suppress(ValueError, ZeroDivisionError, OverflowError):
-            value = float(Fraction(gain))
-    if value >= 0:
+    value = number(gain) if type(gain) in (int, float, str) else None  # not a bool, which is an int
+    if value is not None and value >= 0:
         return value
     from ninja.rules import activations
 

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from contextlib import suppress
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ninja import words
 from ninja.config import RunConfig
+from ninja.number import number
 
 NUMERICS = 3
 """Raised when golden losses change, so that no older result passes for a newer one."""
@@ -42,9 +41,8 @@ def _same(value: Any) -> Any:
 
 def _gain(gain: float | str) -> float | str:
     """5/3 and "5/3" are one gain; what is no number is an activation's name."""
-    with suppress(ValueError, ZeroDivisionError, OverflowError):
-        return float(Fraction(gain))
-    return gain
+    value = number(gain)
+    return gain if value is None else value
 
 
 def folder(config: RunConfig) -> Path:

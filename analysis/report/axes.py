@@ -3,11 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
 
 import pandas as pd
 
 from analysis.settings import shown
+from ninja.number import number
 
 SHOWN = 4
 """Values that are listed; of more numbers only the ends are, of more names the first."""
@@ -111,7 +111,5 @@ def order(name: str) -> tuple[float, str]:
 
 def _number(name: str) -> float:
     """Behind a text such as "5/3"; not a number where there is none."""
-    try:
-        return float(Fraction(name))
-    except (ValueError, ZeroDivisionError):
-        return math.nan
+    found = number(name)
+    return math.nan if found is None else found

@@ -1,12 +1,12 @@
 """Whether a fix was tried: runs that differ from the sick ones by it alone, and how they are."""
 
-from fractions import Fraction
 from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.settings import shown, varying
 from ninja.diagnosis.fixes import GAINS
+from ninja.number import number
 
 GROUPS = {"norm": "norm.name", "init": "init.scheme", "optimizer": "optimizer.name"}
 """What choosing an option of a group says, by the key that it names."""
@@ -61,7 +61,5 @@ def _number(key: str, value: str) -> object:
     """What two ways to type it have in common: 5/3 and tanh are one gain."""
     if key == "init.gain" and value in GAINS:
         return float(GAINS[value])
-    try:
-        return float(Fraction(value))
-    except (ValueError, ZeroDivisionError):
-        return value
+    found = number(value)
+    return value if found is None else found

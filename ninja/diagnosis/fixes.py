@@ -1,7 +1,6 @@
 """What to change: an override of `run.py` for one of our runs, a line of PyTorch for any other."""
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from ninja.diagnosis.finding import About, Finding, Kind
 from ninja.diagnosis.history import History
 from ninja.diagnosis.updates import LEFT_OUT, power
+from ninja.number import number
 
 GOOD_UPDATE = -2.3
 """Where a learning rate is sent whose updates are too large or too small: log10(std(Δw)/std(w)) of
@@ -126,7 +126,8 @@ def _override(finding: Finding, history: History, config: Mapping[str, Any]) -> 
 
 def _gain(config: Mapping[str, Any]) -> float:
     gain = config["init"]["gain"]
-    return GAINS.get(gain, 1.0) if gain in GAINS or str(gain).isalpha() else float(Fraction(gain))
+    value = number(gain)
+    return GAINS.get(gain, 1.0) if value is None else value
 
 
 def _branch(config: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments import __main__ as command
 from experiments import cache, claims, reproduce
+from experiments import cli as command
 from experiments.claims import read
 from ninja.errors import NinjaError
 from tests.analysis import made

@@ -33,8 +33,14 @@ def start_server(*more: str) -> None:
     """
     get_context("forkserver").set_forkserver_preload([*PRELOAD, *more])
     path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
-    with env_override({"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}):
-        forkserver.ensure_running()
+    # it inherits what is blocked: a Ctrl-C while it loads would print a traceback, and later on it
+    # is deaf, as its workers are
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with env_override({"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}):
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 Pipe = Any

@@ -63,3 +63,8 @@ def test_what_is_told_is_what_was_meant(rows: set[int]) -> None:
 @pytest.mark.parametrize("names", [["0.5", "5/3", "10"], ["1", "2", "x"], ["1e-3", "0.1", "a"]])
 def test_numbers_are_ordered_by_size(names: list[str]) -> None:
     assert sorted({*names}, key=order) == names
+
+
+def test_a_run_whose_name_looks_like_a_large_number_takes_no_time() -> None:
+    names = ["4e3097811234", "5/3", "0.5", "a2e99999999"]
+    assert sorted(names, key=order) == ["0.5", "5/3", "4e3097811234", "a2e99999999"]
