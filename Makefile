@@ -19,14 +19,17 @@ $(SETUP): pyproject.toml constraints.txt
 
 setup: $(SETUP) ## Make .venv with the pinned dependencies, once
 
-# Another word list has a study, claims and a report of its own beside the default ones.
-WORDS := $(if $(DATA),$(basename $(notdir $(DATA))))
-STUDY_RUN := gradient_health$(if $(WORDS),-$(WORDS))
+export DATA
 
+# Another word list has a study, claims and a report of its own beside the default ones. What Hydra,
+# a shell or make read as more than a letter is a "-" in their name.
 run: setup ## The main job: the default sweep, its claims, the report, the answer; DATA=words.txt
-	@$(BIN)/python run.py -m experiment=gradient_health study='$(STUDY_RUN)' $(if $(DATA),'data.path="$(DATA)"'); test $$? -le 1
-	@code=0; $(BIN)/python -m experiments gradient_health --runs 'outputs/$(STUDY_RUN)' --failed || code=$$?; \
-	$(BIN)/python -m analysis report 'outputs/$(STUDY_RUN)' $(if $(WORDS),--out 'reports/$(WORDS)') && exit $$code
+	@words=$$(basename -- "$$DATA" | sed 's/\.[^.]*$$//; s/[^A-Za-z0-9._-]/-/g'); \
+	study=gradient_health$${words:+-$$words}; \
+	path=$$(printf %s "$$DATA" | sed 's/["\\]/\\&/g'); \
+	$(BIN)/python run.py -m experiment=gradient_health study=$$study $${words:+"data.path=\"$$path\""}; test $$? -le 1 || exit 2; \
+	code=0; $(BIN)/python -m experiments gradient_health --runs outputs/$$study --failed || code=$$?; \
+	$(BIN)/python -m analysis report outputs/$$study $${words:+--out reports/$$words} && exit $$code
 
 verify: setup ## The lecture's 26 rows against autograd, exercises 2 and 3, the gap
 	$(BIN)/python -m ninja verify
@@ -38,7 +41,7 @@ mutants: setup ## Every known mistake, and which check catches it
 	$(BIN)/python -m ninja mutants
 
 reproduce: setup ## What is known of gradients, measured and held to it; STUDY=name, QUICK=1, DATA=words.txt
-	$(BIN)/python -m experiments $(STUDY) $(if $(QUICK),--quick) $(if $(DATA),--data '$(DATA)')
+	$(BIN)/python -m experiments $(STUDY) $(if $(QUICK),--quick) $(if $(DATA),--data "$$DATA")
 
 analysis: setup ## The report of what was run: reports/index.html, report.md, summary.csv, figures/
 	$(BIN)/python -m analysis report

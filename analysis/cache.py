@@ -4,6 +4,7 @@ A run is read again when one of its files is another: in size, or in the time of
 The cache may be removed at any time.
 """
 
+import errno
 import hashlib
 import io
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ FILES = (result.RESULT, records.LINES, records.STEPS, records.LAYERS, str(COMPOS
 LOOKS = 24
 """Steps of a run whose layers are read for a report, a figure and a comparison: the same number, so
 that one cache serves them all."""
+
+NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
+"""Faults of a place that is another's to write to."""
 
 INDEX, STEPS, LAYERS = "index.json", "steps.parquet", "layers.parquet"
 
@@ -97,5 +101,6 @@ def write(study: Path, looks: int, kept: Kept) -> None:
             durable.write(place / name, buffer.getvalue())
             index[name] = buffer.getbuffer().nbytes
         durable.write(place / INDEX, orjson.dumps(index))
-    except PermissionError:
-        return
+    except OSError as error:
+        if error.errno not in NOT_OURS:
+            raise

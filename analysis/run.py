@@ -26,6 +26,7 @@ UNFINISHED = "unfinished"
 """The status of a run that has no result yet, whether it is under way or was stopped."""
 
 NAMES = ("node", "rule", "tensor")
+PLACE = ("step", "layer", *NAMES)
 
 LAYERS = pa.schema(
     [
@@ -76,9 +77,35 @@ def read_run(folder: Path, looks: int | None = None) -> Read:
         about |= {"classes": found.about.classes}
     else:
         steps, layers = _from_tables(folder, looks)
-        findings = [read_finding(plain) for plain in done.findings]
+        findings = _findings(folder, done)
         about = _about(folder, done.config, done.verdict, findings) | _ended(done)
+    _must_fit(folder, about, findings)
     return Read(about, tuple(map(_told, findings)), steps, layers)
+
+
+def _findings(folder: Path, done: Result) -> list[Finding]:
+    try:
+        return [read_finding(plain) for plain in done.findings]
+    except (KeyError, TypeError, ValueError) as error:
+        said = f"damaged (a finding: {type(error).__name__}: {error})"
+        raise RecordError(
+            f"{str(folder / result.RESULT)!r}: {said}: remove it to finish the run again"
+        ) from None
+
+
+def _must_fit(folder: Path, about: Mapping[str, Any], findings: Sequence[Finding]) -> None:
+    """Refuse what no table can hold: text that is not UTF-8, whole numbers beyond 64 bits."""
+    told = [*about.items(), *(pair for one in findings for pair in _told(one).items())]
+    for name, value in told:
+        try:
+            if isinstance(value, str):
+                value.encode()
+            elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError("beyond 64 bits")
+        except ValueError as error:  # as of a folder's name in another encoding
+            raise RecordError(
+                f"{str(folder)!r}: {name} is {value!a}, which no table holds ({error})"
+            ) from None
 
 
 def _told(finding: Finding) -> dict[str, Any]:
@@ -153,22 +180,37 @@ def _from_tables(folder: Path, looks: int | None) -> tuple[pa.Table, pa.Table]:
     if not records.has_tables(folder):
         return _from_lines(folder, looks)
     try:
-        steps = _table(folder / records.STEPS)
-        layers = thinned(_table(folder / records.LAYERS, NAMES), looks)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are both or one of them
+        steps = _table(folder / records.STEPS, ["step"])
+        kinds = [
+            (name, pa.int64() if name == "step" else pa.float64()) for name in steps.schema.names
+        ]
+        steps = steps.cast(pa.schema(kinds))
+        layers = thinned(_table(folder / records.LAYERS, PLACE, NAMES), looks)
+        for name in LAYERS.names:  # what no layer of this run has
+            if name not in layers.column_names:
+                layers = layers.append_column(name, pa.nulls(len(layers), LAYERS.field(name).type))
+        # safe=False: beyond float32, as a weight of a diverged run may be, is infinite
+        return steps, layers.select(LAYERS.names).cast(LAYERS, safe=False)
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # pyarrow's are these
         said = " ".join(str(error).split())
         raise RecordError(f"{str(folder)!r}: its tables cannot be read ({said})") from None
-    missing = [name for name in LAYERS.names if name not in layers.column_names]
-    for name in missing:  # what no layer of this run has
-        layers = layers.append_column(name, pa.nulls(len(layers), LAYERS.field(name).type))
-    # safe=False: beyond float32, as a weight of a diverged run may be, is infinite
-    return steps, layers.select(LAYERS.names).cast(LAYERS, safe=False)
 
 
-def _table(path: Path, codes: Sequence[str] = ()) -> pa.Table:
-    """By one thread: runs are read side by side. `pq.read_table` takes twice as long."""
-    with pq.ParquetFile(path, read_dictionary=list(codes)) as file:
-        return file.read(use_threads=False)
+def _table(path: Path, needed: Sequence[str], codes: Sequence[str] = ()) -> pa.Table:
+    """By one thread: runs are read side by side. `pq.read_table` takes twice as long.
+
+    Raises:
+        ValueError: a column that is needed is not there, or has gaps.
+    """
+    try:
+        with pq.ParquetFile(path, read_dictionary=list(codes)) as file:
+            table = file.read(use_threads=False)
+    except KeyError as error:  # of the codes
+        raise ValueError(f"{path.name} has no column {error}") from None
+    for name in needed:
+        if name not in table.column_names or table[name].null_count:
+            raise ValueError(f"{path.name} has no column {name!r}, or it has gaps")
+    return table
 
 
 def _from_lines(folder: Path, looks: int | None) -> tuple[pa.Table, pa.Table]:

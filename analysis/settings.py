@@ -40,6 +40,25 @@ def varying(runs: pd.DataFrame) -> list[str]:
     return [*first, *rest, *last]
 
 
+def apart(runs: pd.DataFrame) -> list[str]:
+    """The same, without a key that goes with one before it: 8 layers of 100 units, 1 of 200.
+
+    Of two that go together nobody can tell which makes a difference; the first stands for both.
+    """
+    found: list[str] = []
+    texts = {key: runs[key].map(shown) for key in varying(runs)}
+    for key, text in texts.items():
+        count = text.nunique()
+        goes_with = (
+            texts[other].nunique() == count == (texts[other] + "\n" + text).nunique()
+            for other in found
+        )
+        # where every run has a value of its own, as in a random search, all keys go together
+        if key == "seed" or 2 * count > len(runs) or not any(goes_with):
+            found.append(key)
+    return found
+
+
 def setting(runs: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     """One text a run, such as "init.gain=5/3 norm.name=none"; its index is that of the runs."""
     if not names:

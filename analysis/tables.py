@@ -1,6 +1,7 @@
 """Records on disk as tables: `runs`, `steps`, `layers`."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -98,8 +99,17 @@ def read(*places: str | Path, looks: int | None = None) -> Records:
     folders = dict.fromkeys(
         folder for place in places or ("outputs",) for folder in runs_in(Path(place))
     )
-    by_study = groupby(sorted(folders, key=lambda of: (str(of.parent), of.name)), _study)
-    return _joined([_read_study(study, list(of), looks) for study, of in by_study])
+    by_study = {
+        study: list(of)
+        for study, of in groupby(sorted(folders, key=lambda of: (str(of.parent), of.name)), _study)
+    }
+    often = Counter(study.name for study in by_study)
+    return _joined(
+        [
+            _read_study(study, study.name if often[study.name] == 1 else str(study), of, looks)
+            for study, of in by_study.items()
+        ]
+    )
 
 
 def nothing() -> Records:
@@ -109,7 +119,7 @@ def nothing() -> Records:
 
 @dataclass(frozen=True)
 class _Part:
-    """Of one study."""
+    """Of one study, by its name; by its path, where several have that name."""
 
     study: str
     kept: cache.Kept
@@ -120,7 +130,7 @@ def _study(folder: Path) -> Path:
     return folder.parent
 
 
-def _read_study(study: Path, folders: Sequence[Path], looks: int | None) -> _Part:
+def _read_study(study: Path, name: str, folders: Sequence[Path], looks: int | None) -> _Part:
     """The runs of one study, from its cache where they are as they were."""
     signatures = {folder.name: cache.signature(folder) for folder in folders}
     kept = None if looks is None else cache.read(study, looks)
@@ -145,7 +155,7 @@ def _read_study(study: Path, folders: Sequence[Path], looks: int | None) -> _Par
     found = cache.Kept(runs, _ordered(steps), _ordered(layers))
     if looks is not None and (read_now or known.keys() != runs.keys()):
         cache.write(study, looks, found)
-    return _Part(study.name, found, skipped)
+    return _Part(name, found, skipped)
 
 
 def _of(table: pa.Table, names: set[str], whole: set[str]) -> pa.Table:
@@ -198,7 +208,9 @@ def _try(folder: Path, looks: int | None) -> Read | str:
 def _joined(parts: Sequence[_Part]) -> Records:
     """Of all studies, in the order of their names."""
     entries = {
-        f"{part.study}/{name}": entry for part in parts for name, entry in part.kept.runs.items()
+        f"{part.study}/{name}": {**entry, "about": entry["about"] | {"study": part.study}}
+        for part in parts
+        for name, entry in part.kept.runs.items()
     }
     runs = [{"run": run, **entry["about"]} for run, entry in entries.items()]
     findings = [

@@ -96,7 +96,8 @@ def _print(found: "Sequence[Project]", saved: "Saved", out: Path) -> None:
         )
     missing = [run for project in found for run in project.runs if not run.there]
     if missing:
-        print(f"{len(missing)} runs are not at the server, or not all of them: make sync")
+        are = "run is" if len(missing) == 1 else "runs are"
+        print(f"{len(missing)} {are} not at the server, or not all of them: make sync")
     offline = [run for run in missing if run.offline]
     if offline:
         print(f"offline runs in the terminal: .venv/bin/wandb leet {offline[0].folder}/wandb")

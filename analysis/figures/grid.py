@@ -16,7 +16,7 @@ from analysis.figures.groups import by_setting, evenly, short
 from analysis.figures.style import DASHES, Theme, plain
 from analysis.kinds import kinds
 from analysis.palette import VERDICTS
-from analysis.settings import shown, varying
+from analysis.settings import apart, shown
 from analysis.tables import Records
 
 NAME = "grid"
@@ -31,7 +31,7 @@ def build(records: Records) -> Figure | None:
     if runs.empty:
         return None
     several = ["study"] if runs["study"].nunique() > 1 else []
-    keys = [*several, *(key for key in varying(runs) if key != "seed")]
+    keys = [*several, *(key for key in apart(runs) if key != "seed")]
     if not keys:
         return None
     kept = keys[:AXES]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.style import plain
-from analysis.settings import setting, varying
+from analysis.settings import apart, setting
 
 POOLED = ("seed", "backward")
 """Keys whose runs are drawn as one line and its band: engines agree, as `engines` shows."""
@@ -60,7 +60,7 @@ def by_setting(runs: pd.DataFrame, without: Collection[str] = POOLED) -> pd.Seri
     texts = _texts(runs)
     order: list[str] = []
     for study, of in _studies(runs):
-        names = [key for key in varying(of) if key not in without]
+        names = [key for key in apart(of) if key not in without]
         made = _prefixed(runs, str(study), of, _text(of, names))
         texts[of.index] = made
         order += list(dict.fromkeys(made[_sorted(of, names)]))
@@ -79,7 +79,7 @@ def facets(runs: pd.DataFrame, most: int = PANELS, lines: int = 6) -> Facets:
     panels: list[str] = []
     lines_: list[str] = []
     for study, of in _studies(runs):
-        names = [key for key in varying(of) if key not in POOLED]
+        names = [key for key in apart(of) if key not in POOLED]
         order = _sorted(of, names)
         first = _prefixed(runs, str(study), of, _text(of, names[:1]))
         rest = _text(of, names[1:])
@@ -123,11 +123,16 @@ def _tail(key: str) -> str:
 
 
 def _text(of: pd.DataFrame, names: Sequence[str]) -> pd.Series:
-    """What each run is called by these keys, such as gain=0.5 norm=none."""
+    """What each run is called by these keys, such as gain=0.5 norm=none.
+
+    It is cut to a length, but never so that two settings would be one.
+    """
     called = short(names)
-    return setting(of[list(names)].rename(columns=called), [called[key] for key in names]).map(
-        plain
-    )
+    whole = setting(of[list(names)].rename(columns=called), [called[key] for key in names])
+    cut = whole.map(plain)
+    if cut.nunique() == whole.nunique():
+        return cut
+    return whole.map(lambda name: plain(name, len(str(name))))
 
 
 def _prefixed(runs: pd.DataFrame, study: str, of: pd.DataFrame, texts: pd.Series) -> pd.Series:

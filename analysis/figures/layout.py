@@ -20,6 +20,9 @@ from analysis.figures.style import Theme, plain
 WIDTH = 7.4
 """Of every figure, in inches."""
 
+TITLE = 3
+"""Lines of a panel's title, at most."""
+
 LINE = 0.17
 """Of a legend's line."""
 
@@ -101,8 +104,9 @@ def panels(
 
 def titled(names: Sequence[str], columns: int) -> float:
     """The room that the titles of so many columns take, in inches."""
-    wide = WIDTH / columns - 0.35
-    return 0.3 if max(map(len, names), default=0) * 0.066 < wide else 0.44
+    fits = _letters(WIDTH / columns - 0.35)
+    most = max((len(_wrapped(name, fits)) for name in names), default=1)
+    return 0.16 + 0.14 * min(most, TITLE)
 
 
 def per_line(names: Sequence[str]) -> int:
@@ -149,13 +153,22 @@ def below(made: Panels, x: str) -> None:
 
 
 def title(axes: Axes, text: str, until: Axes | None = None) -> None:
-    """Of a panel, or of all to another one of its row, in two lines at most, cut to its width."""
+    """Of a panel, or of all to another one of its row, in a few lines, cut to its width."""
     wide = ((until or axes).get_position().x1 - axes.get_position().x0) * WIDTH + 0.1
-    fits = max(6, int(wide / 0.066))
-    whole = wrap(text, fits, break_long_words=False, break_on_hyphens=False)
-    first = plain(whole[0], fits) if whole else ""
-    rest = plain(" ".join(whole[1:]), fits)
-    axes.set_title("\n".join(part for part in (first, rest) if part), pad=4, y=1.0, loc="left")
+    fits = _letters(wide)
+    whole = _wrapped(text, fits)
+    told = [*whole[: TITLE - 1], " ".join(whole[TITLE - 1 :])]
+    shown = "\n".join(plain(line, fits) for line in told if line)
+    axes.set_title(shown, pad=4, y=1.0, loc="left")
+
+
+def _letters(wide: float) -> int:
+    """That fit side by side, of so many inches."""
+    return max(6, int(wide / 0.066))
+
+
+def _wrapped(text: str, fits: int) -> list[str]:
+    return wrap(text, fits, break_long_words=False, break_on_hyphens=False)
 
 
 def power(value: float) -> str:

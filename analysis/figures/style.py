@@ -4,6 +4,7 @@ Colours are Okabe & Ito's, which colour-blind people tell apart; dashes and mark
 again, for those who print in grey.
 """
 
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ def styled(theme: Theme) -> Generator[None]:
         "pdf.fonttype": 42,
         "path.simplify": True,
     }
-    with mpl.rc_context(cast("Any", settings)):
+    with mpl.rc_context(cast("Any", settings)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a letter that no font here has
         yield
 
 

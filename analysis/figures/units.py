@@ -102,7 +102,7 @@ class _Drawing(Drawing):
         shades = colours.scale(0, 1, theme)
         for row, share in zip(made.axes, self.shares, strict=True):
             here = self.data[self.data["share"] == share]
-            first = here[here["setting"] == self.settings[0]]
+            before = None
             for axes, setting in zip(row, self.settings, strict=True):
                 of = here[here["setting"] == setting]
                 if of.empty:
@@ -122,9 +122,8 @@ class _Drawing(Drawing):
                 )
                 _steps(axes, steps)
                 layout.whole_axis(axes.yaxis, max(layers))
-                same = of["layer"].max() == first["layer"].max()
-                if axes is not row[0] and same:
-                    axes.tick_params(labelleft=False)
+                axes.tick_params(labelleft=max(layers) != before)  # as the axis to the left of it
+                before = max(layers)
                 if row is made.axes[0]:
                     layout.title(axes, setting)
             row[0].set_ylabel(f"{WORDS[share]}\nhidden layer")

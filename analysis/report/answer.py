@@ -10,7 +10,7 @@ from analysis import stats
 from analysis.kinds import HEALTHY, UNKNOWN, kinds
 from analysis.report.axes import decisive, described
 from analysis.report.fixes import Tried, tried
-from analysis.settings import setting, varying
+from analysis.settings import apart, setting
 from analysis.stats import Interval
 from analysis.tables import Records
 from ninja.diagnosis import KINDS
@@ -137,7 +137,7 @@ def answer(records: Records) -> Answer:
 
 def _study(name: str, runs: pd.DataFrame) -> Study:
     of = kinds(runs)
-    keys = [key for key in varying(runs) if key != "seed"]
+    keys = [key for key in apart(runs) if key != "seed"]
     turns = decisive(runs[keys], of)
     order = [HEALTHY, *KINDS, UNKNOWN]
     groups = [

@@ -17,7 +17,7 @@ class Tried(NamedTuple):
 
     Attributes:
         healthy: of them.
-        runs: all of them.
+        runs: all of them that were looked at.
     """
 
     healthy: int
@@ -43,10 +43,10 @@ def tried(fix: str, sick: pd.DataFrame, runs: pd.DataFrame) -> Tried | None:
         there = pd.MultiIndex.from_frame(runs[others].map(shown))
         mine = pd.MultiIndex.from_frame(sick[others].map(shown))
         same &= pd.Series(there.isin(mine), index=runs.index)
-    found = runs[same & ~runs.index.isin(sick.index)]
+    found = runs[same & ~runs.index.isin(sick.index) & runs["healthy"].notna()]
     if found.empty:
         return None
-    return Tried(int(found["healthy"].fillna(False).sum()), len(found))
+    return Tried(int(found["healthy"].sum()), len(found))
 
 
 def _overrides(fix: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Whether anything is new since the report was written; needs no pandas, so that a no is quick."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def key(places: Sequence[Path], folders: Iterable[Path]) -> str:
         f"{path} {(about := path.stat()).st_size} {about.st_mtime_ns}"
         for path in claims_cache.files()
     ]
-    digest.update("\n".join(told).encode())
+    digest.update(os.fsencode("\n".join(told)))
     for name in SOURCES:
         for path in sorted((ROOT / name).rglob("*")):
             if path.suffix in KINDS:

@@ -9,8 +9,11 @@ from analysis.report import stamp
 from ninja import durable
 from ninja.errors import NoRunError, RecordError, RunError
 from ninja.folders import runs_in
+from ninja.lock import Lock
 
 PAGE, TEXT, TABLE, FIGURES = "index.html", "report.md", "summary.csv", "figures"
+
+LOCK = ".report.lock"
 
 DEFAULT = Path("outputs")
 
@@ -49,13 +52,19 @@ def report(places: Sequence[Path], out: Path) -> Written:
     before = stamp.read(out)
     if before is not None and before.key == key and stamp.is_whole(out, before):
         return Written(before.lines, out / PAGE, is_new=False, runs=bool(folders))
+    lock = Lock(out / LOCK)
     try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not lock.take():
+            raise RunError(f"{str(out)!r}: another report is being written there: wait for it")
         lines = _write(places, out, key, is_empty=not folders)
     except OSError as error:
         place = error.filename or out
         raise RunError(
-            f"{str(place)!r}: cannot be written ({error.strerror}): give another --out"
+            f"{str(place)!r}: cannot be written ({error.strerror}): give another folder as --out"
         ) from None
+    finally:
+        lock.release()
     return Written(lines, out / PAGE, is_new=True, runs=bool(folders))
 
 
@@ -88,7 +97,6 @@ def _write(places: Sequence[Path], out: Path, key: str, *, is_empty: bool) -> tu
 
     records = nothing() if is_empty else read(*places, looks=LOOKS)
     found = answer(records)
-    out.mkdir(parents=True, exist_ok=True)
     shown = figures.figures(records)
     workers = len(sched_getaffinity(0)) if found.runs >= PARALLEL else 1
     drawn = draw_all(shown, out / FIGURES, workers)

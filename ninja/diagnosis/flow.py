@@ -37,7 +37,7 @@ def flow(history: History) -> list[Finding]:
         item = number("delta profile", "run", value, f"{first} / {last}", step, PROFILE)
         reason = (
             f"from {last} back to {first} the gradient {'shrinks' if falls else 'grows'} "
-            f"{_times(value)}, most of it in {layer}"
+            f"{_times(value)}, most of all in {layer}"
         )
         severity = "sick" if when.lasting else "warning"
         found.append(Finding(kind, severity, layer, step, (item,), reason, ""))

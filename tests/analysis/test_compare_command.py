@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.__main__ import main as analysis_main
+from analysis.cli import main as analysis_main
 from analysis.compare import command
 from ninja.errors import RecordError
 from ninja.result import LOSSES

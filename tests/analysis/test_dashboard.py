@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.__main__ import main
+from analysis.cli import main
 from analysis.dashboard import runs
 from analysis.dashboard.colours import COLOURS, HEALTHY, MENDED, ORDER, UNFINISHED, state
 from analysis.dashboard.runs import DashboardError, Project, Run, projects

@@ -17,8 +17,10 @@ from matplotlib.transforms import Bbox
 
 import analysis
 from analysis.figures import BUILDERS, DARK, LIGHT, Figure, Theme, figures, save, svg
+from analysis.figures.groups import by_setting
 from analysis.figures.style import styled
 from analysis.palette import VERDICTS
+from analysis.settings import apart, varying
 from analysis.tables import Records
 from ninja.diagnosis.finding import Kind
 from ninja.errors import RecordError
@@ -331,3 +333,31 @@ def test_claims_need_measurements(
     assert (data["in_tolerances"].iloc[1:] == 0).all()
     assert list(data["passed"]) == [False, *([True] * (len(data) - 1))]
     assert math.isfinite(data["in_tolerances"].iloc[0])
+
+
+def test_long_names_make_no_two_settings_one(tmp_path: Path) -> None:
+    """What sets them apart stands last, beyond where a name is cut."""
+    for number, activation in enumerate(("tanh", "gelu")):
+        for gain, depth in ((0.5, 1), (1.0, 8)):
+            config = {
+                "init": {"gain": gain},
+                "norm": {"name": "batchnorm" if gain < 1 else "layernorm"},
+                "optimizer": {"name": "adamw" if depth == 1 else "sgd", "lr": 0.1 + depth},
+                "model": {"activation": activation, "n_layers": depth, "n_embd": 10 + number},
+            }
+            made.run(tmp_path / "s" / f"{number}{depth}", config=config)
+    labels = by_setting(analysis.read(tmp_path).runs)
+    assert labels.nunique() == 4
+
+
+def test_of_keys_that_go_together_the_first_is_told(tmp_path: Path) -> None:
+    for layers, hidden in ((1, 200), (8, 100)):
+        for gain in (0.5, 1.0):
+            config = {
+                "init": {"gain": gain},
+                "model": {"n_layers": layers, "n_hidden": hidden},
+            }
+            made.run(tmp_path / "s" / f"{layers}{gain}", config=config)
+    runs = analysis.read(tmp_path).runs
+    assert {"init.gain", "model.n_layers", "model.n_hidden"} <= set(varying(runs))
+    assert len(apart(runs)) == len(varying(runs)) - 1

@@ -1,13 +1,19 @@
 """Runs on disk as tables."""
 
+import errno
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -208,3 +214,74 @@ def test_nothing_of_it_loads_torch(outputs: Path) -> None:
         env=os.environ,
     )
     assert done.stdout.strip() == "[]"
+
+
+def changed(folder: Path, file: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    pq.write_table(change(pq.read_table(folder / file)), folder / file)
+
+
+def as_text(name: str) -> Callable[[pa.Table], pa.Table]:
+    """A column of words in place of one of numbers."""
+
+    def change(table: pa.Table) -> pa.Table:
+        at = table.schema.get_field_index(name)
+        return table.set_column(at, name, pa.array(["x"] * len(table)))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        (records.STEPS, as_text("loss")),
+        (records.STEPS, as_text("step")),
+        (records.STEPS, lambda table: table.drop_columns(["step"])),
+        (records.LAYERS, as_text("grad_norm")),
+        (records.LAYERS, as_text("layer")),
+        (records.LAYERS, lambda table: table.drop_columns(["node"])),
+        (records.LAYERS, lambda table: table.drop_columns(["tensor"])),
+    ],
+    ids=["loss", "step", "no step", "grad_norm", "layer", "no node", "no tensor"],
+)
+def test_a_foreign_table_is_named_and_the_others_are_read(
+    outputs: Path, file: str, change: Callable[[pa.Table], pa.Table]
+) -> None:
+    whole = analysis.read(outputs)
+    wrong = next(Path(of) for of in whole.runs["folder"] if (Path(of) / file).exists())
+    changed(wrong, file, change)
+    found = analysis.read(outputs)
+    assert len(found.runs) == len(whole.runs) - 1
+    (said,) = found.skipped
+    assert str(wrong) in said
+    assert "its tables cannot be read" in said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"findings": [{"kind": "zzz"}]}, {"git_revision": "\ud800"}, {"steps": 10**30}],
+    ids=["finding", "letters", "number"],
+)
+def test_a_result_that_no_table_holds_is_named(outputs: Path, wrong: dict[str, Any]) -> None:
+    path = next(outputs.glob("*/*/result.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    (said,) = analysis.read(outputs).skipped
+    assert str(path.parent) in said
+
+
+def test_two_studies_of_one_name_are_two(outputs: Path, tmp_path: Path) -> None:
+    whole = analysis.read(outputs)
+    shutil.copytree(outputs, tmp_path / "again")
+    both = analysis.read(outputs, tmp_path / "again")
+    assert len(both.runs) == both.runs["run"].nunique() == 2 * len(whole.runs)
+    assert both.runs["study"].nunique() == 2 * whole.runs["study"].nunique()
+    assert set(both.steps["run"]) <= set(both.runs["run"])
+
+
+def test_an_output_that_is_read_only_is_read(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(cache.durable, "write", refused)
+    same(analysis.read(outputs, looks=9), analysis.read(outputs, looks=9))

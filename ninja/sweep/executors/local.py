@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver, get_context
+from multiprocessing import connection, forkserver, get_context, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +35,7 @@ def start_server(*more: str) -> None:
     path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
     # it inherits what is blocked: a Ctrl-C while it loads would print a traceback, and later on it
     # is deaf, as its workers are
+    resource_tracker.ensure_running()  # which would unblock it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with env_override({"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}):

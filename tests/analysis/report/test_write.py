@@ -16,6 +16,7 @@ from analysis.cli import main
 from analysis.report import write
 from analysis.report.write import PAGE, TABLE, TEXT
 from ninja.errors import RecordError, RunError
+from ninja.lock import Lock
 from tests.analysis import made
 from tests.analysis.made import Shape
 from tests.analysis.report.conftest import EVIL, Drawn
@@ -274,3 +275,15 @@ def test_the_page_keeps_its_size_and_says_what_is_left_out(
     assert 0 < len(json.loads(found.data)["details"]["runs"]) < 24
     assert re.search(r"The layers of \d+ of 24 runs are here", found.text)
     assert (tmp_path / "out" / PAGE).stat().st_size < page.LIMIT
+
+
+def test_one_report_at_a_time_in_a_folder(
+    grid: Path, drawings: list[Drawn], tmp_path: Path
+) -> None:
+    assert drawings
+    lock = Lock(tmp_path / write.LOCK)
+    assert lock.take()
+    with pytest.raises(RunError, match="another report is being written there"):
+        write.report([grid], tmp_path)
+    lock.release()
+    assert write.report([grid], tmp_path).is_new
