@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.diagnosis import wrong
-from benchmarks.diagnosis.silent import NETWORKS, hunts, report
+from benchmarks.diagnosis.silent import NETWORKS, hunts
 from ninja.mutants import MUTANTS
 
 pytest.importorskip("ninja.diagnosis")
@@ -40,8 +40,8 @@ def test_a_few_of_them():
 
 
 @pytest.mark.slow
-def test_all_of_them_are_found_at_the_first_due_step():
-    found = report()
-    assert found["silent"] == found["found at step 0"] > 90
-    assert found["missed"] == []
-    assert found["no network"] == []
+def test_every_third_is_found_at_the_first_due_step():
+    """`python benchmarks/diagnosis.py --mutants` hunts them all."""
+    found = [hunt for hunt in hunts(MUTANTS[::3]) if hunt.outcome != "loud"]
+    assert len(found) > 25
+    assert {(hunt.outcome, hunt.step) for hunt in found} == {("found", 0)}
