@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ninja import records, result
 from ninja.checks import gain_value
-from ninja.diagnosis import Finding
+from ninja.diagnosis import KINDS, Finding
 from ninja.diagnosis.finding import read as read_finding
 from ninja.errors import ConfigError, RecordError
 from ninja.folders import diagnosed, flat
@@ -85,7 +85,10 @@ def read_run(folder: Path, looks: int | None = None) -> Read:
 
 def _findings(folder: Path, done: Result) -> list[Finding]:
     try:
-        return [read_finding(plain) for plain in done.findings]
+        found = [read_finding(plain) for plain in done.findings]
+        if strange := {one.kind for one in found} - {*KINDS}:
+            raise ValueError(f"{min(strange)!r} is no class of findings")
+        return found
     except (KeyError, TypeError, ValueError) as error:
         said = f"damaged (a finding: {type(error).__name__}: {error})"
         raise RecordError(

@@ -4,7 +4,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -35,7 +34,8 @@ class Tables(NamedTuple):
 
 @dataclass(frozen=True)
 class Records:
-    """Tidy tables of many runs. `run`, "study/run_id", is what they are joined by.
+    """Tidy tables of many runs. `run`, "study/run_id", is what they are joined by; where several
+    studies have one name, they are called by their paths.
 
     Attributes:
         runs: a row a run. `run`, `folder`, `study`, `run_id`; `status` (done, diverged, unfinished,
@@ -99,10 +99,9 @@ def read(*places: str | Path, looks: int | None = None) -> Records:
     folders = dict.fromkeys(
         folder for place in places or ("outputs",) for folder in runs_in(Path(place))
     )
-    by_study = {
-        study: list(of)
-        for study, of in groupby(sorted(folders, key=lambda of: (str(of.parent), of.name)), _study)
-    }
+    by_study: dict[Path, list[Path]] = {}
+    for folder in sorted(folders, key=lambda of: (str(of.parent), of.name)):
+        by_study.setdefault(folder.parent, []).append(folder)
     often = Counter(study.name for study in by_study)
     return _joined(
         [
@@ -124,10 +123,6 @@ class _Part:
     study: str
     kept: cache.Kept
     skipped: tuple[str, ...]
-
-
-def _study(folder: Path) -> Path:
-    return folder.parent
 
 
 def _read_study(study: Path, name: str, folders: Sequence[Path], looks: int | None) -> _Part:

@@ -33,7 +33,6 @@ from ninja.networks import PRESETS
 from ninja.result import Result
 from tests.faults import fault_of
 
-"""The lecture's own list, when it lies beside the checkout."""
 NET = PRESETS["lecture_wavenet"]
 WAVENET = RunConfig(
     seed=42,

@@ -216,6 +216,18 @@ def test_nothing_of_it_loads_torch(outputs: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
+STRANGE = {
+    "kind": "zzz",
+    "severity": "sick",
+    "layer": "",
+    "step": 0,
+    "evidence": [],
+    "reason": "",
+    "fix": "",
+}
+"""A finding of a class that nobody knows."""
+
+
 def changed(folder: Path, file: str, change: Callable[[pa.Table], pa.Table]) -> None:
     pq.write_table(change(pq.read_table(folder / file)), folder / file)
 
@@ -258,8 +270,13 @@ def test_a_foreign_table_is_named_and_the_others_are_read(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"findings": [{"kind": "zzz"}]}, {"git_revision": "\ud800"}, {"steps": 10**30}],
-    ids=["finding", "letters", "number"],
+    [
+        {"findings": [{"kind": "zzz"}]},
+        {"findings": [STRANGE]},
+        {"git_revision": "\ud800"},
+        {"steps": 10**30},
+    ],
+    ids=["finding", "class", "letters", "number"],
 )
 def test_a_result_that_no_table_holds_is_named(outputs: Path, wrong: dict[str, Any]) -> None:
     path = next(outputs.glob("*/*/result.json"))
