@@ -34,8 +34,9 @@ class Tables(NamedTuple):
 
 @dataclass(frozen=True)
 class Records:
-    """Tidy tables of many runs. `run`, "study/run_id", is what they are joined by; where several
-    studies have one name, they are called by their paths.
+    """Tidy tables of many runs. `run`, "study/run_id", is what they are joined by.
+
+    Where several studies have one name, they are called by their paths.
 
     Attributes:
         runs: a row a run. `run`, `folder`, `study`, `run_id`; `status` (done, diverged, unfinished,
