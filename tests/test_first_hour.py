@@ -18,6 +18,8 @@ from tests.wandb_server import KEY, WandbServer
 
 pytestmark = pytest.mark.slow
 
+ALONE = {name: value for name, value in os.environ.items() if not re.match("M(AKE|FLAGS)", name)}
+"""Without what a make that runs this tells the makes below it."""
 LECTURE_LIST = ROOT.parent / "shared/data/names.txt"
 RUNS = 120
 
@@ -29,7 +31,7 @@ def made(here: Path, *arguments: str, stop_after: float | None = None) -> tuple[
     process = subprocess.Popen(
         ["make", "run", *arguments],
         cwd=here,
-        env=os.environ | {"PYTHONPATH": str(here)},
+        env=ALONE | {"PYTHONPATH": str(here)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -190,7 +192,7 @@ def filled(line: str, here: Path) -> str:
 
 
 def assert_every_command_ends_as_it_should(here: Path, home: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if "WANDB" not in name}
+    environment = {name: value for name, value in ALONE.items() if "WANDB" not in name}
     environment |= {"HOME": str(home), "NETRC": str(home / "netrc")}
     environment |= {"PYTHONPATH": str(here), "WANDB_API_KEY": KEY}
     failed: list[str] = []

@@ -58,7 +58,10 @@ def started(args: list[str]) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_kill_9_of_workers_at_random_moments(tmp_path: Path, base: list[str], name: str) -> None:
-    """No result is lost or made twice; each ends as if nothing had been, and all is told."""
+    """No result is lost or made twice; each ends as if nothing had been, and all is told.
+
+    Dask may have given another stack to a worker that is just then killed; it is told as well.
+    """
     draw = random.Random(11)
     args = [*base, "steps=1500", f"hydra/launcher=packed_{name}"]
     args += ["hydra.launcher.workers=2", "hydra.launcher.stack=2", "hydra.launcher.retries=20"]
@@ -81,7 +84,7 @@ def test_kill_9_of_workers_at_random_moments(tmp_path: Path, base: list[str], na
         assert "6 done  (6 jobs" in out
         told += out.count("its stack is started again")
         seeds += 6
-    assert told == len(killed)
+    assert len(killed) <= told <= len(killed) * (2 if name == "dask" else 1)
     assert done.items() <= finished(tmp_path).items()
     assert len(folders(tmp_path)) == seeds
     assert_as_alone(draw.sample(folders(tmp_path), 2), tmp_path / "alone")
