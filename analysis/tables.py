@@ -145,10 +145,12 @@ def _read_study(study: Path, name: str, folders: Sequence[Path], looks: int | No
     }
     steps = [_named(name, one.steps) for name, one in read_now.items()]
     layers = [_named(name, one.layers) for name, one in read_now.items()]
-    if kept is not None:
+    if kept is None:  # they were read in their order
+        found = cache.Kept(runs, _stacked(steps), _stacked(layers))
+    else:
         steps.append(_of(kept.steps, same, set(known)))
         layers.append(_of(kept.layers, same, set(known)))
-    found = cache.Kept(runs, _ordered(steps), _ordered(layers))
+        found = cache.Kept(runs, _ordered(steps), _ordered(layers))
     if looks is not None and (read_now or known.keys() != runs.keys()):
         cache.write(study, looks, found)
     return _Part(name, found, skipped)

@@ -286,9 +286,13 @@ def has_tables(folder: Path) -> bool:
     for path in (folder / STEPS, folder / LAYERS):
         if not path.is_file():
             return False
-        content = path.read_bytes()
-        if len(content) < 12 or content[:4] != PARQUET or content[-4:] != PARQUET:
+        if path.stat().st_size < 12:
             return False
+        with path.open("rb") as file:
+            begin = file.read(len(PARQUET))
+            file.seek(-len(PARQUET), os.SEEK_END)
+            if begin != PARQUET or file.read() != PARQUET:
+                return False
     return True
 
 

@@ -67,10 +67,16 @@ def check_types(config: Any, prefix: str = "") -> None:
             raise ConfigError(f"{key}: {value!r} is not of type {_kind(hint)}{hint_at}")
 
 
+@cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Of a type: what it is of, and of which; taken apart once, as many results are read."""
+    return get_origin(hint), get_args(hint)
+
+
 def _fits(value: Any, hint: Any) -> bool:
-    origin, args = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
+    origin, args = _parts(hint)
     if origin is Literal:
         return value in args
     if origin in (Union, UnionType):

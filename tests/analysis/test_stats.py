@@ -55,6 +55,14 @@ def test_a_share_has_wilsons_interval(hits: int, n: int, low: float, high: float
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
 
 
+@given(st.integers(1, 500), st.floats(0, 1))
+def test_it_is_that_of_scipy(n: int, p: float) -> None:
+    found = stats.share(hits := round(p * n), n)
+    theirs = scipy_stats.binomtest(hits, n).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert found.low <= found.value <= found.high
+
+
 @pytest.mark.parametrize(("hits", "n"), [(3, 2), (-1, 2)])
 def test_no_share_of_more_than_all(hits: int, n: int) -> None:
     with pytest.raises(ValueError, match="is no share"):
