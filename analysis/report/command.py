@@ -1,6 +1,7 @@
 """``python -m analysis report``."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from analysis.report.write import must_have_runs, report
     from ninja.streams import printable
 
-    written = report(options.paths, options.out)
+    written = report(options.paths, options.out, processes=len(os.sched_getaffinity(0)))
     must_have_runs(written)
     for line in written.lines:
         print(printable(line))

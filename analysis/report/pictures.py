@@ -2,11 +2,11 @@
 
 import base64
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
-from joblib import Parallel, delayed
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.figures import Figure
@@ -68,10 +68,11 @@ def draw(figure: "Figure", folder: Path) -> Drawn:
     return Drawn(tuple(files), svg(figure, LIGHT, drawn), svg(figure, DARK))
 
 
-def draw_all(figures: "Sequence[Figure]", folder: Path, workers: int) -> list[Drawn]:
-    """Side by side, where there are several workers; in the order of the figures."""
-    side_by_side = Parallel(n_jobs=workers)
-    return cast("list[Drawn]", side_by_side(delayed(draw)(figure, folder) for figure in figures))
+def draw_all(
+    figures: "Sequence[Figure]", folder: Path, pool: Executor | None = None
+) -> list[Drawn]:
+    """By these processes, if there are any; in the order of the figures."""
+    return list((pool.map if pool else map)(draw, figures, repeat(folder)))
 
 
 def pictures(

@@ -1,11 +1,12 @@
 """The report on disk: read, judged, drawn and written, or left as it is when nothing is new."""
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from os import sched_getaffinity
 from pathlib import Path
 
 from analysis.report import stamp
+from analysis.workers import workers
 from ninja import durable
 from ninja.errors import NoRunError, RecordError, RunError
 from ninja.folders import runs_in
@@ -35,12 +36,14 @@ class Written:
     runs: bool
 
 
-def report(places: Sequence[Path], out: Path) -> Written:
+def report(places: Sequence[Path], out: Path, processes: int = 1) -> Written:
     """Write the report of all runs in these folders, if anything is new.
 
     Args:
         places: of runs, studies or outputs; `outputs` if there is none, and then it may be empty.
         out: the folder of the report.
+        processes: that read and draw beside each other, where there are many runs; more than one
+            only for a program whose main module can be imported.
 
     Raises:
         RecordError: a place is not there, or no run lies there.
@@ -57,7 +60,8 @@ def report(places: Sequence[Path], out: Path) -> Written:
         out.mkdir(parents=True, exist_ok=True)
         if not lock.take():
             raise RunError(f"{str(out)!r}: another report is being written there: wait for it")
-        lines = _write(places, out, key, is_empty=not folders)
+        with workers(processes, len(folders)) as pool:
+            lines = _write(places, out, key, pool, is_empty=not folders)
     except OSError as error:
         place = error.filename or out
         raise RunError(
@@ -83,7 +87,9 @@ def _folders(places: Sequence[Path]) -> list[Path]:
     return sorted(dict.fromkeys(found))
 
 
-def _write(places: Sequence[Path], out: Path, key: str, *, is_empty: bool) -> tuple[str, ...]:
+def _write(
+    places: Sequence[Path], out: Path, key: str, pool: Executor | None, *, is_empty: bool
+) -> tuple[str, ...]:
     from analysis import figures
     from analysis.cache import LOOKS
     from analysis.report.answer import answer, lines
@@ -93,13 +99,12 @@ def _write(places: Sequence[Path], out: Path, key: str, *, is_empty: bool) -> tu
     from analysis.report.pictures import draw_all, pictures
     from analysis.report.render import render
     from analysis.report.summary import summary
-    from analysis.tables import PARALLEL, nothing, read
+    from analysis.tables import nothing, read
 
-    records = nothing() if is_empty else read(*places, looks=LOOKS)
+    records = nothing() if is_empty else read(*places, looks=LOOKS, pool=pool)
     found = answer(records)
     shown = figures.figures(records)
-    workers = len(sched_getaffinity(0)) if found.runs >= PARALLEL else 1
-    drawn = draw_all(shown, out / FIGURES, workers)
+    drawn = draw_all(shown, out / FIGURES, pool)
     evidence = pictures(shown, drawn, out / FIGURES)
     made = page(records, found, evidence, claims(), places)
     durable.write(out / TABLE, summary(records))

@@ -94,6 +94,7 @@ def test_runs_with_a_mistake_lie_elsewhere() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_quick_form_passes(tmp_path: Path) -> None:
     """Every claim of every study, as a user asks for it."""
     done = run("--quick", cwd=tmp_path)

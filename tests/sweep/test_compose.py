@@ -57,7 +57,7 @@ def loaded() -> tuple[ConfigLoader, DictConfig]:
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from(VALUES), max_size=5, unique_by=lambda one: one.partition("=")[0]),
     st.lists(st.sampled_from(OTHERS), max_size=2, unique_by=lambda one: one.partition("=")[0]),

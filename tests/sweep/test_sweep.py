@@ -329,13 +329,14 @@ def _workers(parent: int) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("worker", [False, True])
 def test_kill_9_at_random_moments(tmp_path: Path, base: list[str], worker: bool) -> None:
     """Nothing that is finished is lost or trained again, and the rest ends with the same bits."""
     draw = random.Random(5 + worker)
     args = [*base, "steps=1500", "seed=1,2,3,4,5,6,7,8", "hydra.launcher.stack=2"]
     done: dict[str, int] = {}
-    for _ in range(10 if worker else 20):  # a start whose worker dies trains everything anew
+    for _ in range(6 if worker else 20):  # a start whose worker dies trains everything anew
         code = _train_and_kill(args, draw.uniform(0.5, 4.5), worker)
         assert code == 0
         for path in study(tmp_path).glob("*/result.json"):
@@ -356,8 +357,9 @@ def test_kill_9_at_random_moments(tmp_path: Path, base: list[str], worker: bool)
 
 @pytest.mark.slow
 def test_a_bare_sweep_is_the_default_one(tmp_path: Path) -> None:
+    """With fewer steps: tests/test_first_hour.py makes them all."""
     done = subprocess.run(
-        [sys.executable, str(RUN), "-m"],
+        [sys.executable, str(RUN), "-m", "steps=100"],
         cwd=tmp_path,
         env=os.environ | {"WANDB_MODE": "disabled"},
         capture_output=True,

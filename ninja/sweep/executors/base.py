@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,10 +20,6 @@ Hear = Callable[[int, Message], None]
 
 GRACE = 60.0
 """Seconds that workers have to save what they are at, when a sweep is interrupted."""
-
-
-PACKAGE = Path(__file__).parents[3]
-"""Where workers find this package: they must take no other one that lies or is installed."""
 
 
 class Executor(Protocol):

@@ -19,8 +19,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ninja.errors import ConfigError
+from ninja.server import start_server
 from ninja.sweep.executors.base import GRACE, Attempts, Hear, Stack, Work
-from ninja.sweep.executors.local import start_server
+from ninja.sweep.executors.local import PRELOAD
 from ninja.sweep.executors.remote import missing, said, train
 from ninja.sweep.jobs import Message
 
@@ -58,7 +59,9 @@ class Dask:
             self._retries = retries
             config.set({"distributed.scheduler.allowed-failures": 0})  # they are counted here
             config.set({"distributed.worker.multiprocessing-method": "forkserver"})  # see `Local`
-            start_server("distributed.nanny")  # before Dask starts one that loads other things
+            start_server(
+                [*PRELOAD, "distributed.nanny"]
+            )  # before Dask starts one that loads other things
             self._cluster = distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50
             )

@@ -10,38 +10,18 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver, get_context, resource_tracker
+from multiprocessing import connection, get_context
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Any, Self
 
-from hydra.core.utils import env_override
-
-from ninja.sweep.executors.base import GRACE, PACKAGE, Attempts, Hear, Stack, Work
+from ninja.server import start_server
+from ninja.sweep.executors.base import GRACE, Attempts, Hear, Stack, Work
 from ninja.sweep.jobs import Message
 
-PRELOAD = ["__main__", "ninja.sweep.work", "pyarrow.parquet", "pandas"]
+PRELOAD = ("__main__", "ninja.sweep.work", "pyarrow.parquet", "pandas")
 """What every worker needs: torch comes with it. The main module would else be read by each, and
 pandas is loaded by pyarrow's first array."""
-
-
-def start_server(*more: str) -> None:
-    """The server that workers are forked from, which loads all that meanwhile.
-
-    Args:
-        more: modules that they need.
-    """
-    get_context("forkserver").set_forkserver_preload([*PRELOAD, *more])
-    path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
-    # it inherits what is blocked: a Ctrl-C while it loads would print a traceback, and later on it
-    # is deaf, as its workers are
-    resource_tracker.ensure_running()  # which would unblock it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with env_override({"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}):
-            forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 Pipe = Any
@@ -78,7 +58,7 @@ class Local:
 
     def __enter__(self) -> Self:
         """Start the server, which loads torch while the caller composes."""
-        start_server()
+        start_server(PRELOAD)
         return self
 
     def __exit__(

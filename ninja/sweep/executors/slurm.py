@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ninja.errors import ConfigError, RunError
-from ninja.sweep.executors.base import GRACE, PACKAGE, Attempts, Hear, Stack, Work
+from ninja.server import PACKAGE
+from ninja.sweep.executors.base import GRACE, Attempts, Hear, Stack, Work
 from ninja.sweep.executors.remote import missing, said, train
 from ninja.sweep.jobs import Message
 

@@ -8,13 +8,14 @@ import pytest
 
 import analysis
 from analysis.report.pictures import SMALL, Picture, draw_all, pictures
+from analysis.workers import PARALLEL, workers
 from tests.analysis import made
 from tests.analysis.made import Shape
 from tests.analysis.report.conftest import Drawn
 
 
 def drawn(folder: Path, figures: Any, room: int) -> list[Picture]:
-    return pictures(figures, draw_all(figures, folder, 1), folder, room)
+    return pictures(figures, draw_all(figures, folder), folder, room)
 
 
 @pytest.mark.usefixtures("drawings")
@@ -37,14 +38,14 @@ def test_what_has_no_room_is_drawn_once_and_then_not_at_all(tmp_path: Path) -> N
 @pytest.mark.usefixtures("drawings")
 def test_large_data_stay_in_their_file(tmp_path: Path) -> None:
     figures: Any = [Drawn()]
-    made = draw_all(figures, tmp_path, 1)
+    made = draw_all(figures, tmp_path)
     (tmp_path / "profile.csv").write_text("x\n" * SMALL)
     (found,) = pictures(figures, made, tmp_path)
     assert found.data == ""
 
 
 def test_none_needs_nothing(tmp_path: Path) -> None:
-    assert pictures([], draw_all([], tmp_path, 2), tmp_path) == []
+    assert pictures([], draw_all([], tmp_path), tmp_path) == []
 
 
 @pytest.mark.slow
@@ -55,7 +56,10 @@ def test_side_by_side_as_one_by_one(tmp_path: Path) -> None:
     made.run(tmp_path / "outputs" / "study" / "a", Shape(looks=3))
     found = figures.figures(analysis.read(tmp_path / "outputs"))[:2]
     alone, together = tmp_path / "alone", tmp_path / "together"
-    one, other = draw_all(found, alone, 1), draw_all(found, together, 2)
+    one = draw_all(found, alone)
+    with workers(2, PARALLEL) as pool:
+        assert pool is not None
+        other = draw_all(found, together, pool)
     assert [(of.light, of.dark) for of in one] == [(of.light, of.dark) for of in other]
     for path in sorted(alone.iterdir()):
         assert path.read_bytes() == (together / path.name).read_bytes()
