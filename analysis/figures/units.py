@@ -52,8 +52,10 @@ def build(records: Records) -> Figure | None:
             "Upwards the hidden layers, to the right the steps that were looked at, which are not "
             "evenly apart; the colour is a share from 0 to 1, the mean over seeds and engines: of "
             "elements with |y| > 0.97 (saturated), or of units that no example of the batch sends "
-            f"a gradient through (dead). Beyond {SATURATED.high:g} and {DEAD.high:g} a layer is "
-            "sick: the line in the bar.",
+            f"a gradient through (dead). The line in the bar: beyond {DEAD.high:g} a layer of dead "
+            f"units is sick; beyond {SATURATED.high:g} saturated elements say that gates may be "
+            "closed, and closed gates, units whose mean slope over the batch is nearly 0, are what "
+            "a layer is called saturated for.",
             shown_of(settings, every, "settings"),
         ),
         _alt(data),

@@ -182,7 +182,7 @@ def _best(healthy: pd.DataFrame, keys: Sequence[str], turns: Sequence[str]) -> B
     """
     names = [key for key in keys if key != "backward" or key in turns]
     known = healthy[np.isfinite(healthy["loss_validation"])]
-    if known.empty:
+    if known["data_sha256"].nunique() != 1:  # none is known, or of several lists: no contest
         return None
     label = setting(known, names)
     seeds = known["seed"] if "seed" in known else pd.Series(0, index=known.index)

@@ -38,6 +38,13 @@ def test_the_best_setting_is_the_mean_over_seeds(grid: Path) -> None:
     assert best.loss == analysis.mean([2.1, 2.2])
 
 
+def test_losses_of_several_word_lists_are_no_contest(tmp_path: Path) -> None:
+    for at, digest in enumerate(("0" * 64, "1" * 64)):
+        losses = made.DONE | {"validation": 2.0 + at}
+        made.run(tmp_path / "study" / str(at), losses=losses, data_sha256=digest)
+    assert answer(analysis.read(tmp_path)).studies[0].best is None
+
+
 def test_it_is_printed_in_few_lines(grid: Path) -> None:
     assert told(grid) == [
         "20 of 24 runs are healthy",
