@@ -16,6 +16,7 @@ from typing import Any
 
 from analysis.dashboard import runs
 from analysis.dashboard.runs import Project
+from ninja.tracking.account import said
 from ninja.tracking.priority import Priority
 from ninja.tracking.server import RefusedError, Server, ServerError
 from ninja.tracking.session import Heard, exit_at_once, load
@@ -118,7 +119,7 @@ def main() -> None:
         tell({"died": MISSING if "wandb" in str(error) else str(error)})
         code = 1
     except Exception as error:  # whatever it is: who started it says it
-        tell({"died": f"{type(error).__name__}: {' '.join(str(error).split())}"})
+        tell({"died": said(error)})
         code = 1
     exit_at_once(code)
 

@@ -99,7 +99,9 @@ def run_start(options: argparse.Namespace) -> int:
     begun = progress.Progress(exercise.number, rows=len(exercise.rows))
     progress.write(path.parent, kept | {path.name: begun})
     out = console()
-    out.print(f"{path}: {exercise.title}, {len(exercise.rows)} rows", markup=False, soft_wrap=True)
+    count = len(exercise.rows)
+    rows = f"{count} {'row' if count == 1 else 'rows'}"
+    out.print(f"{path}: {exercise.title}, {rows}", markup=False, soft_wrap=True)
     named = str(exercise.number) if path == Path(f"exercise_{exercise.number}.py") else str(path)
     out.print("Fill in what is None or pass, in any editor; then", soft_wrap=True)
     out.print(f"  python -m ninja exercise check {named}", markup=False, soft_wrap=True)
@@ -218,7 +220,8 @@ def _print(
             line.name, _shape(line), _state(line), _maxdiff(line), style=_STYLES.get(line.state)
         )
     out.print(table)
-    out.print(f"{judged.right} of {len(judged.lines)} rows right")
+    count = len(judged.lines)
+    out.print(f"{judged.right} of {count} {'row' if count == 1 else 'rows'} right")
     for name in judged.changed:
         out.print(f"{name}: is not what the forward pass made", style="red", soft_wrap=True)
     _print_first(judged, out)

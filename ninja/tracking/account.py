@@ -54,7 +54,7 @@ def find() -> Account:
     try:
         server = str(wandb_setup.singleton().settings.base_url)
     except (ValueError, UsageError) as error:
-        raise AccountError(_said(error), "mend the variable WANDB_*, or wandb's settings") from None
+        raise AccountError(said(error), "mend the variable, or wandb's settings") from None
     fault, key = None, None
     try:
         key = wbauth.authenticate_session(
@@ -65,9 +65,15 @@ def find() -> Account:
     return Account(server, key is not None, fault, Path(env.get_data_dir()))
 
 
-def _said(error: Exception) -> str:
-    """Which setting is none, and what one is; without the value, which may be a key."""
+def said(error: Exception) -> str:
+    """What ails W&B, in a line.
+
+    Of a setting that is none: which, by its variable, and what one is, but not the value, which may
+    be a key.
+    """
     told = getattr(error, "errors", None)  # pydantic's, which `wandb` is made of
     if told is None:
-        return " ".join(str(error).split())
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in told())
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return "; ".join(
+        f"WANDB_{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in told()
+    )

@@ -24,6 +24,7 @@ from ninja import records, result
 from ninja.errors import RecordError
 from ninja.lock import Lock
 from ninja.tracking import identity
+from ninja.tracking.account import said
 from ninja.tracking.priority import Priority
 from ninja.tracking.server import RefusedError, Server, ServerError
 from ninja.tracking.session import INTERRUPTED, Heard, Session, exit_at_once, load
@@ -242,7 +243,7 @@ def main() -> None:
     except BrokenPipeError:  # the trainer is gone
         code = 1
     except Exception as error:  # the trainer goes on whatever happens here, and says it
-        tell({"died": f"{type(error).__name__}: {' '.join(str(error).split())}"})
+        tell({"died": said(error)})
         code = 1
     exit_at_once(code)
 
