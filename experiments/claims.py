@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from experiments.panels import Panel, panels
 from ninja.errors import NinjaError, nearest
 from ninja.mutants import Mutant
 
@@ -84,6 +85,7 @@ class Study:
         name: its folder.
         question: in a sentence.
         claims: by name.
+        figure: its panels, which show the claims that answer it.
         broken_by: a mistake in the product's own code that must make a claim fail.
         words: SHA-256 of the word list that the source had; empty if the study takes no list.
     """
@@ -91,6 +93,7 @@ class Study:
     name: str
     question: str
     claims: Mapping[str, Claim]
+    figure: tuple[Panel, ...]
     broken_by: Mutant
     words: str = ""
 
@@ -147,8 +150,9 @@ def read(name: str) -> Study:
     try:
         plain = yaml.safe_load(path.read_text())
         claims = {key: _claim(key, given) for key, given in plain["claims"].items()}
+        figure = panels(plain["figure"], claims)
         broken = Mutant(**plain["broken_by"])
-        return Study(name, plain["question"], claims, broken, plain.get("words", ""))
+        return Study(name, plain["question"], claims, figure, broken, plain.get("words", ""))
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         said = " ".join(str(error).split())
         raise ClaimError(f"{str(path)!r}: {type(error).__name__}: {said}") from None

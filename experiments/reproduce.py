@@ -67,12 +67,14 @@ def reproduce(
         raise ClaimError(f"--data: none of these studies learns words: choose from {taking}")
     found: dict[str, list[Judged]] = {}
     with _pool(workers) as pool:
-        futures = [
-            pool.submit(measured, study.name, quick=quick, words=words if study.words else None)
-            for study in studies
-        ]
-        for study, future in zip(studies, futures, strict=True):
-            numbers, seconds = future.result()
+        futures = {
+            study.name: pool.submit(
+                measured, study.name, quick=quick, words=words if study.words else None
+            )
+            for study in sorted(studies, key=lambda of: not of.words)  # they take the longest
+        }
+        for study in studies:
+            numbers, seconds = futures[study.name].result()
             published = bool(own) and own == study.words
             found[study.name] = claims.judge(
                 study, numbers, quick=quick, published=published, seconds=seconds
@@ -103,12 +105,15 @@ def _pool(workers: int) -> Generator[ProcessPoolExecutor]:
             raise
 
 
-def kept() -> Iterator[tuple[str, list[Judged]]]:
-    """Every study, and its claims against what was measured, a whole form before a quick one.
+def kept(names: Sequence[str] | None = None) -> Iterator[tuple[str, list[Judged]]]:
+    """Studies, and their claims against what was measured, a whole form before a quick one.
 
     There are no claims of a study that was not measured with the code as it is.
+
+    Args:
+        names: of the studies; every one, if not given.
     """
-    for name in claims.names():
+    for name in claims.names() if names is None else names:
         found = ((quick, cache.read(name, quick=quick)) for quick in (False, True))
         quick, measurement = next((of for of in found if of[1] is not None), (False, None))
         if measurement is None:

@@ -13,6 +13,8 @@ from experiments.claims import Claim, ClaimError, Judged, Tolerance, judge, read
 TEXT = """
 question: Is one and one two?
 broken_by: {target: Tanh.backward, mistake: none, before: a, after: b}
+figure:
+  - {y: sum, series: {by hand: {sum: 1}}}
 claims:
   sum:
     quantity: one and one
@@ -115,6 +117,8 @@ def test_what_is_claimed_of_the_source_s_words_alone(place: Path) -> None:
         ("    tolerance: 1.5 %\n", "", "tolerance is missing"),
         ("claims:", "claim:", "claims"),
         ("predicted: 2", "predicted: two", "two"),
+        ("by hand: {sum:", "by hand: {product:", "figure: panel 1: product is no claim"),
+        ("figure:", "picture:", "figure"),
         ("question", "{", "ParserError|ScannerError"),
         ("mistake: none, ", "", "mistake"),
     ],

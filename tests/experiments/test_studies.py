@@ -3,6 +3,8 @@
 That they hold where it is right, all in one call, is in test_reproduce.
 """
 
+import csv
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -49,9 +51,25 @@ def test_the_numbers_claimed_are_those_of_the_theory(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
+def test_the_figure_that_is_shown_is_of_the_claims(name: str) -> None:
+    """That its file makes now, and of measurements that pass."""
+    study = read(name)
+    shown = [claim for panel in study.figure for of in panel.series.values() for claim in of]
+    with (FOLDER / name / "figure.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["claim"] for row in rows] == [study.claims[key].quantity for key in shown]
+    for row, key in zip(rows, shown, strict=True):
+        assert float(row["predicted"]) == pytest.approx(study.claims[key].predicted, rel=1e-5)
+        assert row["passed"] == "True"
+    assert (FOLDER / name / "figure.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize("name", names())
 def test_a_study_is_told(name: str) -> None:
     text = (FOLDER / name / "README.md").read_text()
     for part in ("**Question.**", "**Method.**", "**Answer.**"):
         assert part in text
     assert read(name).question.endswith("?")
+    (picture,) = re.findall(r"^!\[[^]]+\]\(figure\.svg\)$", text, re.MULTILINE)
+    assert text.index("**Answer.**") < text.index(picture)
     assert claims.FILE in (FOLDER / "README.md").read_text()
