@@ -55,7 +55,8 @@ def described(these: pd.DataFrame, every: pd.DataFrame) -> list[str]:
     if not keys:
         return []
     mine, told = (frame.map(shown).drop_duplicates() for frame in (these, every))
-    found, left = _whole(mine, told) if len(keys) > 1 else ([], mine)
+    whole, left = _whole(mine, told) if len(keys) > 1 else ({}, mine)
+    found = [f"{key}={_values(pd.Series(values), told[key])}" for key, values in whole.items()]
     if left.empty:
         return found
     spread = max(keys, key=lambda key: left[key].nunique())
@@ -71,9 +72,9 @@ def described(these: pd.DataFrame, every: pd.DataFrame) -> list[str]:
     return found
 
 
-def _whole(these: pd.DataFrame, every: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
-    """Values of which all settings are among these, those of most settings first; and the rest."""
-    found: list[str] = []
+def _whole(these: pd.DataFrame, every: pd.DataFrame) -> tuple[dict[str, list[str]], pd.DataFrame]:
+    """By key, values of which all settings are among these, most settings first; and the rest."""
+    found: dict[str, list[str]] = {}
     left = these
     while len(left):
         sizes: dict[tuple[str, str], int] = {}
@@ -85,7 +86,7 @@ def _whole(these: pd.DataFrame, every: pd.DataFrame) -> tuple[list[str], pd.Data
         if not sizes:
             break
         key, value = max(sizes, key=lambda name: sizes[name])
-        found.append(f"{key}={value}")
+        found.setdefault(key, []).append(value)
         left = left[left[key] != value]
     return found, left
 

@@ -36,6 +36,14 @@ def test_settings_are_told_in_few_words() -> None:
     assert described(grid[[]], grid[[]]) == []
 
 
+def test_values_of_one_key_stand_together() -> None:
+    rows = [(g, n, d) for g in ("0.5", "1", "5/3", "10") for n in "ab" for d in "18"]
+    grid = pd.DataFrame(rows, columns=["gain", "norm", "depth"])
+    deep = (grid["gain"] == "0.5") & (grid["depth"] == "8")
+    sick = (grid["norm"] == "a") & ((grid["gain"] == "10") | deep)
+    assert described(grid[~sick], grid) == ["norm=b", "gain=1, 5/3", "norm=a depth=1 gain=0.5"]
+
+
 def test_many_numbers_are_a_range_only_if_no_other_lies_between() -> None:
     every = pd.DataFrame({"lr": [0.1 * at for at in range(1, 11)]})
     assert described(every.head(6), every) == ["lr=0.1 to 0.6000000000000001 (6 values)"]
