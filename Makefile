@@ -61,7 +61,7 @@ test-engines: setup ## Ray's and Slurm's proofs, with real clusters; tests/slurm
 lint: setup ## Ruff, basedpyright (strict on ninja/), import-linter
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --no-cache --check .
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --threads $(JOBS)
 	$(BIN)/lint-imports
 
 format: setup ## Let ruff fix and format
