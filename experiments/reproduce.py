@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -68,13 +68,13 @@ def reproduce(
     found: dict[str, list[Judged]] = {}
     with _pool(workers) as pool:
         futures = {
-            study.name: pool.submit(
+            pool.submit(
                 measured, study.name, quick=quick, words=words if study.words else None
-            )
+            ): study
             for study in sorted(studies, key=lambda of: not of.words)  # they take the longest
         }
-        for study in studies:
-            numbers, seconds = futures[study.name].result()
+        for future in as_completed(futures):
+            study, (numbers, seconds) = futures[future], future.result()
             published = bool(own) and own == study.words
             found[study.name] = claims.judge(
                 study, numbers, quick=quick, published=published, seconds=seconds
@@ -83,7 +83,7 @@ def reproduce(
             count = len(found[study.name])
             said = f"{failed} of {count} claims fail" if failed else "passed"
             print(f"{study.name}: {said} ({seconds:.1f} s)", file=sys.stderr, flush=True)
-    return found
+    return {study.name: found[study.name] for study in studies}
 
 
 @contextmanager
