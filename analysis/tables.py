@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -25,6 +25,9 @@ from ninja.folders import runs_in
 
 CHUNK = 8
 """Runs that a process is given at a time."""
+
+TOGETHER = 256
+"""Runs that are put into one table as they come."""
 
 
 class Tables(NamedTuple):
@@ -132,7 +135,7 @@ class _Part:
 
 
 def _read_study(
-    study: Path, name: str, folders: Sequence[Path], looks: int | None, pool: Executor | None
+    study: Path, called: str, folders: Sequence[Path], looks: int | None, pool: Executor | None
 ) -> _Part:
     """The runs of one study, from its cache where they are as they were."""
     signatures = {folder.name: cache.signature(folder) for folder in folders}
@@ -140,27 +143,32 @@ def _read_study(
     known = {} if kept is None else kept.runs
     same = {of for of, told in signatures.items() if known.get(of, {}).get("signature") == told}
     stale = [folder for folder in folders if folder.name not in same]
-    fresh = dict(zip(stale, _read_all(stale, looks, pool), strict=True))
-    skipped = tuple(one for one in fresh.values() if isinstance(one, str))
-    read_now = {of.name: one for of, one in fresh.items() if isinstance(one, Read)}
-    made = {
-        name: {"signature": signatures[name], "about": one.about, "findings": one.findings}
-        for name, one in read_now.items()
-    }
+    steps: list[pa.Table] = []
+    layers: list[pa.Table] = []
+    skipped: list[str] = []
+    made: dict[str, dict[str, Any]] = {}
+    fresh = zip(stale, _read_all(stale, looks, pool), strict=True)
+    while some := list(islice(fresh, TOGETHER)):
+        skipped += [one for _, one in some if isinstance(one, str)]
+        read_now = {of.name: one for of, one in some if isinstance(one, Read)}
+        for name, one in read_now.items():
+            made[name] = {"signature": signatures[name], "about": one.about}
+            made[name]["findings"] = one.findings
+        if read_now:
+            steps.append(_packed([_named(name, one.steps) for name, one in read_now.items()]))
+            layers.append(_packed([_named(name, one.layers) for name, one in read_now.items()]))
     runs = {
         name: made.get(name) or known[name] for name in signatures if name in made or name in same
     }
-    steps = [_named(name, one.steps) for name, one in read_now.items()]
-    layers = [_named(name, one.layers) for name, one in read_now.items()]
     if kept is None:  # they were read in their order
         found = cache.Kept(runs, _stacked(steps), _stacked(layers))
     else:
         steps.append(_of(kept.steps, same, set(known)))
         layers.append(_of(kept.layers, same, set(known)))
         found = cache.Kept(runs, _ordered(steps), _ordered(layers))
-    if looks is not None and (read_now or known.keys() != runs.keys()):
+    if looks is not None and (made or known.keys() != runs.keys()):
         cache.write(study, looks, found)
-    return _Part(name, found, skipped)
+    return _Part(called, found, tuple(skipped))
 
 
 def _of(table: pa.Table, names: set[str], whole: set[str]) -> pa.Table:
@@ -183,6 +191,11 @@ def _stacked(tables: Sequence[pa.Table]) -> pa.Table:
     if not tables:
         return pa.table({"run": pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), [""])})
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+
+
+def _packed(tables: Sequence[pa.Table]) -> pa.Table:
+    """The same, in memory of its own: what a process has sent can go."""
+    return _stacked(tables).combine_chunks()
 
 
 def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
@@ -214,8 +227,8 @@ def _try(folder: Path, looks: int | None) -> Read | str:
         return str(error)
 
 
-def _joined(parts: Sequence[_Part]) -> Records:
-    """Of all studies, in the order of their names."""
+def _joined(parts: list[_Part]) -> Records:
+    """Of all studies, in the order of their names. The list is emptied, to hold nothing twice."""
     entries = {
         f"{part.study}/{name}": {**entry, "about": entry["about"] | {"study": part.study}}
         for part in parts
@@ -229,6 +242,8 @@ def _joined(parts: Sequence[_Part]) -> Records:
     ]
     steps = [_prefixed(part.study, part.kept.steps) for part in parts]
     layers = [_prefixed(part.study, part.kept.layers) for part in parts]
+    skipped = tuple(line for part in parts for line in part.skipped)
+    parts.clear()
     return Records(
         _runs(runs),
         _frame(steps),
@@ -236,7 +251,7 @@ def _joined(parts: Sequence[_Part]) -> Records:
         pd.DataFrame(findings, columns=["run", "rank", *FINDING]).astype(
             {"rank": "int64", "step": "Int64"}
         ),
-        tuple(line for part in parts for line in part.skipped),
+        skipped,
     )
 
 
@@ -268,10 +283,17 @@ def _prefixed(study: str, table: pa.Table) -> pa.Table:
     return table.set_column(0, "run", pa.DictionaryArray.from_arrays(column.indices, names))
 
 
-def _frame(tables: Sequence[pa.Table]) -> pd.DataFrame:
-    """Names are categories in the order of the alphabet, which no order of reading changes."""
+def _frame(tables: list[pa.Table]) -> pd.DataFrame:
+    """Names are categories in the order of the alphabet, which no order of reading changes.
+
+    The list is emptied: a column of Arrow's goes when pandas has it, as both of all of 10,000 runs
+    are gigabytes.
+    """
     table = _stacked([table for table in tables if len(table)] or tables)
-    found = table.to_pandas()
+    tables.clear()
+    found = table.to_pandas(self_destruct=True)
+    del table
+    pa.default_memory_pool().release_unused()
     for name in found.select_dtypes("category").columns:
         kept = found[name].cat.remove_unused_categories()
         found[name] = kept.cat.reorder_categories(sorted(kept.cat.categories))

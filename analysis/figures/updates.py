@@ -24,18 +24,21 @@ MATRICES = 24
 
 def build(records: Records) -> Figure | None:
     """The figure; none where no update was seen."""
-    ratios = records.layers["update_ratio"].to_numpy(dtype=float)
-    rows = records.layers.loc[
-        np.isfinite(ratios), ["run", "step", "layer", "node", "tensor", "update_ratio"]
-    ]
-    if rows.empty:
+    layers = records.layers
+    finite = np.isfinite(layers["update_ratio"].to_numpy())
+    if not finite.any():
         return None
-    rows = rows.merge(_ranked(rows), on=["run", "node", "tensor"])
-    runs = records.runs[records.runs["run"].isin(rows["run"].unique())]
+    seen = layers["run"].cat.categories[np.unique(layers["run"].cat.codes.to_numpy()[finite])]
+    runs = records.runs[records.runs["run"].isin(seen)]
     named = pd.DataFrame({"run": runs["run"], "setting": by_setting(runs)})
     every = list(named["setting"].cat.categories)
     settings = evenly(every, PANELS)
-    rows = rows.merge(named[named["setting"].isin(settings)], on="run")
+    shown = named[named["setting"].isin(settings)]
+    rows = layers.loc[
+        finite & layers["run"].isin(shown["run"]).to_numpy(),
+        ["run", "step", "layer", "node", "tensor", "update_ratio"],
+    ]
+    rows = rows.merge(_ranked(rows), on=["run", "node", "tensor"]).merge(shown, on="run")
     lines = sorted(rows["matrix"].unique())
     kept = [int(of) for of in evenly([str(of) for of in lines], MATRICES)]
     rows = rows[rows["matrix"].isin(kept)]

@@ -200,6 +200,14 @@ def test_a_key_that_is_a_number_here_and_a_fraction_there_is_text(outputs: Path)
     assert list(runs["gain"]) == pytest.approx([5 / 3, 5 / 3, 3.5])
 
 
+@pytest.mark.parametrize("name", ["runs", "steps", "layers", "findings"])
+def test_what_was_read_can_be_changed(outputs: Path, name: str) -> None:
+    table = getattr(analysis.read(outputs), name)
+    for column in table.columns:
+        table.loc[table.index[0], column] = table[column].iloc[-1]
+    assert table.iloc[0].astype(str).equals(table.iloc[-1].astype(str))
+
+
 def test_nothing_of_it_loads_torch(outputs: Path) -> None:
     code = (
         "import sys, analysis; analysis.load(sys.argv[1]); "
