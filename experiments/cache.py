@@ -54,12 +54,20 @@ def key(study: str, *, quick: bool, words: Path | None = None) -> str:
 def read(
     study: str, *, quick: bool, words: Path | None = None
 ) -> tuple[dict[str, list[float]], float] | None:
-    """The measurements and the seconds that they took; none if there are none."""
+    """The measurements and the seconds that they took; none if there are none, or damaged ones."""
     path = _path(study, quick, words)
     if not path.is_file():
         return None
-    found = json.loads(path.read_text())
-    return found["measured"], found["seconds"]
+    try:
+        found = json.loads(path.read_bytes())
+        measured = {
+            str(name): [float(value) for value in values]
+            for name, values in found["measured"].items()
+        }
+        seconds = float(found["seconds"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None  # it is measured again
+    return (measured, seconds) if all(measured.values()) else None
 
 
 def write(

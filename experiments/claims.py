@@ -118,13 +118,14 @@ class Judged:
 
     @property
     def mean(self) -> float:
-        """Of the seeds."""
-        return statistics.fmean(self.values)
+        """Of the seeds; not a number, if one of them is not finite."""
+        return statistics.fmean(self.values) if all(map(math.isfinite, self.values)) else math.nan
 
     @property
     def deviation(self) -> float:
-        """Between seeds; not a number, of a single one."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+        """Between seeds; not a number, of a single one or of what is not finite."""
+        several = len(self.values) > 1 and all(map(math.isfinite, self.values))
+        return statistics.stdev(self.values) if several else math.nan
 
     @property
     def passed(self) -> bool:
@@ -148,7 +149,7 @@ def read(name: str) -> Study:
         raise ClaimError(nearest("study", name, names()))
     path = FOLDER / name / FILE
     try:
-        plain = yaml.safe_load(path.read_text())
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
         claims = {key: _claim(key, given) for key, given in plain["claims"].items()}
         figure = panels(plain["figure"], claims)
         broken = Mutant(**plain["broken_by"])
@@ -204,13 +205,26 @@ def _claim(name: str, given: Mapping[str, Any]) -> Claim:
         for key in ("tolerance", "published", "quick")
     )
     quantity, source, how = (str(given[key]) for key in ("quantity", "source", "how"))
-    return Claim(name, quantity, source, how, float(given["predicted"]), *tolerances)
+    return Claim(name, quantity, source, how, _number(name, given["predicted"]), *tolerances)
+
+
+def _number(name: str, given: Any) -> float:
+    try:
+        value = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: predicted: {given!r} is no finite number")
+    return value
 
 
 def _tolerance(name: str, given: Any) -> Tolerance:
     """A number, or a text that ends in "%"."""
     text = str(given).strip()
-    size = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    try:
+        size = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        size = math.nan
     if not 0 <= size < math.inf:
         raise ValueError(f"{name}: {given!r} is no tolerance, give 0.006 or 1.5 %")
     return Tolerance(size, text.endswith("%"))

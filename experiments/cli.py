@@ -2,13 +2,15 @@
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import claims
-from experiments.reproduce import of_runs, reproduce, show, write
+from experiments.reproduce import around, of_runs, reproduce, show, write
 from ninja import command_line
+from ninja.commands import positive
 from ninja.errors import ConfigError
 
 
@@ -32,12 +34,22 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--failed", action="store_true", help="show only the claims that fail")
     parser.add_argument("--json", action="store_true", help="every claim with its values")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into it")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="studies that are measured side by side (one a core)",
+    )
     parser.set_defaults(run=_run)
     return command_line.run(parser, given)
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.write:
+        if options.study or options.quick or options.data:
+            raise ConfigError("--write: takes the whole table: leave studies, --quick, --data away")
+        around(options.write)  # before all is measured
     if options.runs:
         if len(options.study) != 1 or options.quick or options.data:
             raise ConfigError("--runs: name one study, without --quick or --data")
@@ -51,22 +63,23 @@ def _run(options: argparse.Namespace) -> int:
         )
     if options.write:
         write(options.write, found)
-    judged = [one for of in found.values() for one in of]
-    failed = sum(not one.passed for one in judged)
+    every = [one for of in found.values() for one in of]
+    failed = sum(not one.passed for one in every)
     if options.json:
         plain = [
             {
                 "study": study,
                 "claim": one.claim.name,
                 "predicted": one.claim.predicted,
-                "values": list(one.values),
+                "values": [value if math.isfinite(value) else None for value in one.values],
                 "passed": one.passed,
             }
             for study, of in found.items()
             for one in of
+            if not (options.failed and one.passed)
         ]
         print(json.dumps(plain, indent=1))
     else:
         show(found, failed=options.failed)
-        print(f"{len(judged)} claims, {failed} failed" if failed else f"{len(judged)} claims pass")
+        print(f"{len(every)} claims, {failed} failed" if failed else f"{len(every)} claims pass")
     return int(failed > 0)

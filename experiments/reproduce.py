@@ -1,28 +1,35 @@
 """Run studies side by side, each in a process of its own, and show what they found."""
 
 import math
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module, metadata
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from experiments import cache, claims
 from experiments.claims import ClaimError, Judged
-from ninja import streams
+from ninja import durable, streams
 from ninja.errors import NinjaError
 from ninja.folders import diagnosed, runs_in
+from ninja.result import RESULT
+from ninja.server import deaf
 from ninja.words import sha256
 
+PRESETS = Path(__file__).parents[1] / "conf" / "experiment"
 BEGIN, END = "<!-- made by make reproduce -->", "<!-- end -->"
 
 
@@ -60,21 +67,29 @@ def reproduce(
         ClaimError: there is no such study, or none of them takes a list that is given.
         DataError: the list cannot be read.
     """
-    studies = [claims.read(name) for name in names]
+    studies = [claims.read(name) for name in dict.fromkeys(names)]
     own = sha256(words) if words else ""
     if words and not any(study.words for study in studies):
         taking = ", ".join(name for name in claims.names() if claims.read(name).words)
         raise ClaimError(f"--data: none of these studies learns words: choose from {taking}")
     found: dict[str, list[Judged]] = {}
     with _pool(workers) as pool:
-        futures = {
-            pool.submit(
-                measured, study.name, quick=quick, words=words if study.words else None
-            ): study
-            for study in sorted(studies, key=lambda of: not of.words)  # they take the longest
-        }
+        with deaf():  # while they load
+            futures = {
+                pool.submit(
+                    measured, study.name, quick=quick, words=words if study.words else None
+                ): study
+                for study in sorted(studies, key=lambda of: not of.words)  # they take the longest
+            }
         for future in as_completed(futures):
-            study, (numbers, seconds) = futures[future], future.result()
+            study = futures[future]
+            try:
+                numbers, seconds = future.result()
+            except BrokenProcessPool:
+                raise ClaimError(
+                    "a process that measures was killed: is there enough memory? Give fewer "
+                    "--workers; what was measured is kept"
+                ) from None
             published = bool(own) and own == study.words
             found[study.name] = claims.judge(
                 study, numbers, quick=quick, published=published, seconds=seconds
@@ -86,14 +101,27 @@ def reproduce(
     return {study.name: found[study.name] for study in studies}
 
 
+def _begin() -> None:
+    """Of a process: an interrupt ends it at once, and so does the end of who started it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 @contextmanager
 def _pool(workers: int) -> Generator[ProcessPoolExecutor]:
     """Processes that end at once, without a word, when all of it is interrupted."""
     pool = ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),  # a fork would copy threads of torch's that do not live on
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
+        initializer=_begin,
     )
     with pool:
         try:
@@ -142,7 +170,14 @@ def of_runs(name: str, place: Path) -> dict[str, list[Judged]]:
     if not hasattr(measure, "numbers"):
         raise ClaimError(f"--runs: {name} is more than one sweep: leave --runs away")
     began = time.perf_counter()
-    runs = [diagnosed(folder) for folder in runs_in(place)]
+    folders = [folder for folder in runs_in(place) if (folder / RESULT).is_file()]
+    runs = [diagnosed(folder) for folder in folders]
+    different, jobs = len({repr(run.about.config) for run in runs}), _jobs(name)
+    if different < max(jobs, len(runs)):
+        raise ClaimError(
+            f"{str(place)!r}: not the whole sweep of {name}: {different} of its {jobs} runs are "
+            f"done, in {len(runs)} folders"
+        )
     try:
         made = measure.numbers(runs)
         plain = {key: [float(value) for value in values] for key, values in made.items()}
@@ -155,6 +190,13 @@ def of_runs(name: str, place: Path) -> dict[str, list[Judged]]:
     if shipped and (kept is None or kept[0] != plain):  # else a report would be made again
         cache.write(name, plain, time.perf_counter() - began, quick=False)
     return {name: claims.judge(study, plain, quick=False)}
+
+
+def _jobs(name: str) -> int:
+    """Of the study's sweep, by its preset."""
+    preset = yaml.safe_load((PRESETS / f"{name}.yaml").read_text(encoding="utf-8"))
+    values = preset["hydra"]["sweeper"]["params"].values()
+    return math.prod(len(str(of).split(",")) for of in values)
 
 
 def cells(study: str, one: Judged) -> list[str]:
@@ -188,13 +230,9 @@ def write(path: Path, found: dict[str, list[Judged]]) -> None:
     """Put the table into a Markdown file, between its two marks.
 
     Raises:
-        NinjaError: the marks are not there.
+        NinjaError: see `around`.
     """
-    text = path.read_text()
-    before, mark, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise NinjaError(f"{str(path)!r}: has no {BEGIN!r} … {END!r} to write between")
+    before, after = around(path)
     versions = ", ".join(f"{of} {metadata.version(of)}" for of in ("torch", "numpy", "scipy"))
     lines = [f"{datetime.now(UTC):%Y-%m-%d}, {versions}.", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
@@ -202,7 +240,26 @@ def write(path: Path, found: dict[str, list[Judged]]) -> None:
         for one in judged:
             row = (cell.replace("|", "\\|") for cell in cells(study, one))
             lines.append("| " + " | ".join(row) + " |")
-    path.write_text(before + mark + "\n" + "\n".join(lines) + "\n" + end + after)
+    table = "\n".join([BEGIN, *lines, END])
+    durable.write(path, (before + table + after).encode())
+
+
+def around(path: Path) -> tuple[str, str]:
+    """What stands before and behind the table in a Markdown file.
+
+    Raises:
+        NinjaError: it cannot be read, or has not the two marks.
+    """
+    try:
+        text = durable.read(path).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise NinjaError(f"--write: {str(path)!r}: cannot be read ({said})") from None
+    before, mark, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise NinjaError(f"--write: {str(path)!r}: has no {BEGIN!r} … {END!r} to write between")
+    return before, after
 
 
 def show(found: dict[str, list[Judged]], *, failed: bool = False) -> None:

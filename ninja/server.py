@@ -5,7 +5,8 @@ It takes the time of its imports once, beside whoever starts it, and 20 ms a wor
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from multiprocessing import forkserver, get_context, resource_tracker
 from pathlib import Path
 
@@ -23,12 +24,19 @@ def start_server(preload: Sequence[str]) -> None:
     """
     get_context("forkserver").set_forkserver_preload(list(preload))
     path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
-    # it inherits what is blocked: a Ctrl-C while it loads would print a traceback, and later on it
-    # is deaf, as its workers are
-    resource_tracker.ensure_running()  # which would unblock it
+    with deaf(), env_override({"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}):
+        forkserver.ensure_running()
+
+
+@contextmanager
+def deaf() -> Generator[None]:
+    """What is started in the block has interrupts blocked, until it lets them through itself.
+
+    A Ctrl-C while a process loads would print a traceback.
+    """
+    resource_tracker.ensure_running()  # which would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with env_override({"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}):
-            forkserver.ensure_running()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -13,7 +13,8 @@ FILE_WIDTH = 120
 
 def width() -> int | None:
     """Of what is printed; none for the terminal's own."""
-    return None if sys.stdout.isatty() else FILE_WIDTH
+    there = sys.stdout is not None  # pyright: ignore[reportUnnecessaryComparison] (python >&-)
+    return None if there and sys.stdout.isatty() else FILE_WIDTH
 
 
 def printable(text: str) -> str:

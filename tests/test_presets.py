@@ -22,8 +22,8 @@ SOME = ("bessel", "xavier")
 """Composed in the fast tests; all others in the slow ones."""
 
 PRESETS = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in NAMES]
-NO_RUNS = {"recurrence", "checkpointing"}
-"""Studies of what no configuration of a run has: a network through time, what is made again."""
+NO_RUNS = {"recurrence"}
+"""A study of what no configuration of a run has: a network through time."""
 
 
 class Task:

@@ -25,6 +25,16 @@ SETTINGS = {
     "chi_4": (4.0, 0.05),
     "chi_gain_3": (9.0, 0.0),
 }
+RESTS = {
+    name.replace("chi", "rest"): SETTINGS[name]
+    for name in (
+        *("chi_half", "chi_0.9", "chi_ordered", "chi_critical_0.05"),
+        *("chi_1.3", "chi_gain_5/3", "chi_4", "chi_gain_3"),
+    )
+}
+SETTLED = 31
+"""The layer from which on lengths are those that the layers keep, whatever the inputs' are."""
+
 LEVEL = (4.0, 0.05)
 ORDERED = (1.0, 0.05)
 PAIR = 0.6
@@ -40,6 +50,8 @@ def measure(*, quick: bool) -> Measured:
     found["correlation"] = [
         _correlation(seed) for seed in seeds(len(SETTINGS) + 1, 3 if quick else 8)
     ]
+    for number, (name, setting) in enumerate(RESTS.items(), len(SETTINGS) + 2):
+        found[name] = [_rest(setting, seed) for seed in seeds(number, 3 if quick else 8)]
     return found
 
 
@@ -53,6 +65,8 @@ def predict() -> dict[str, float]:
     q = theory.fixed_point(weights, biases, "tanh")
     found["level"] = theory.chi1(q, weights, "tanh") / weights
     found["correlation"] = found["chi_ordered"]
+    for name, setting in RESTS.items():
+        found[name] = theory.fixed_point(*setting, "tanh")
     return found
 
 
@@ -71,6 +85,17 @@ def _deep(setting: tuple[float, float], rows: int) -> Deep:
 def _growth(setting: tuple[float, float], seed: int) -> float:
     found = passed(_deep(setting, 32), _at_rest(setting, 32, seed), seed)
     return growth(found.layers("linear", "delta_rms") ** 2, FIRST, LAST)
+
+
+def _rest(setting: tuple[float, float], seed: int) -> float:
+    """Mean square of the last pre-activations, of inputs of variance 1."""
+    found = passed(_deep(setting, 32), normal(32, WIDTH, seed), seed)
+    lengths = [
+        float(tensors["y"].double().square().mean())
+        for name, tensors in found.trace.saved.items()
+        if name.endswith(".linear")
+    ]
+    return float(np.mean(lengths[SETTLED - 1 :]))
 
 
 def _level(seed: int) -> float:

@@ -38,11 +38,21 @@ def add(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print an object, not a table")
 
 
+LARGEST = 1e75
+"""Of what is squared twice."""
+
+
 def _gain(text: str) -> float:
     try:
-        return gain_value(text)
+        return _small(text, gain_value(text))
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error).removeprefix("init.gain: ")) from error
+
+
+def _small(text: str, value: float) -> float:
+    if value > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is beyond what is computed, {LARGEST:g}")
+    return value
 
 
 def _size(text: str) -> float:
@@ -52,7 +62,7 @@ def _size(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number from 0 on")
-    return value
+    return _small(text, value)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,7 +1,9 @@
 """Specification of `python -m experiments`: caching, the table, exit codes."""
 
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,8 +55,43 @@ def test_a_claim_that_fails_is_told(kept: Path) -> None:
     done = run("critical_line", "--quick", cwd=kept.parents[2])
     assert done.returncode == 1
     assert "FAIL" in done.stdout
-    assert "14 claims, 1 failed" in done.stdout
-    assert "1 of 14 claims fail" in done.stderr
+    count = len(read("critical_line").claims)
+    assert f"{count} claims, 1 failed" in done.stdout
+    assert f"1 of {count} claims fail" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"measured": {"level": ["x"]}}', "\ufffe", "{"])
+def test_a_damaged_measurement_is_made_again(kept: Path, content: str) -> None:
+    kept.write_text(content)
+    assert cache.read("critical_line", quick=True) is None
+
+
+def test_what_is_not_finite_fails_and_is_json(kept: Path) -> None:
+    plain = json.loads(kept.read_text())
+    plain["measured"]["level"] = [math.nan, math.inf]
+    kept.write_text(json.dumps(plain))
+    done = run("critical_line", "--quick", "--failed", "--json", cwd=kept.parents[2])
+    assert done.returncode == 1
+    (one,) = json.loads(done.stdout)
+    assert (one["claim"], one["values"], one["passed"]) == ("level", [None, None], False)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--workers", "0"], "--workers: '0' is not a whole number from 1"),
+        (["relu_he", "--write", "x.md"], "--write: takes the whole table"),
+        (["--write", "nowhere/x.md"], "--write: 'nowhere/x.md': cannot be read (No such file"),
+        (["--write", "/dev/full"], "--write: '/dev/full': cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_measured(
+    given: list[str], said: str, tmp_path: Path
+) -> None:
+    done = run(*given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_unknown_study_in_one_line(tmp_path: Path) -> None:
@@ -163,6 +200,7 @@ def test_a_sweep_that_was_trained_is_judged(
     assert command.main(["gradient_health", "--runs", str(tmp_path / "study")]) == 2
     assert "not the whole sweep of gradient_health" in capsys.readouterr().err
     study = read("gradient_health")
+    monkeypatch.setattr(reproduce, "_jobs", lambda _: 1)
     monkeypatch.setattr(
         "experiments.gradient_health.measure.numbers",
         lambda runs: {
@@ -177,6 +215,9 @@ def test_a_sweep_that_was_trained_is_judged(
     assert "largest gap" in said
     assert "profile" not in said
     assert kept == ["gradient_health"]
+    shutil.copytree(tmp_path / "study" / "one", tmp_path / "study" / "copy")
+    assert command.main(given) == 2
+    assert "1 of its 1 runs are done, in 2 folders" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
