@@ -127,7 +127,7 @@ def fixed_point(
     if abs(first) <= 1e-12 * start:
         return start
     here, ratio = start, _RATIO if first > 0 else 1 / _RATIO
-    while _LEAST < here < _MOST:
+    while here < _MOST if first > 0 else here > _LEAST:
         there = here * ratio
         if (excess(there) > 0) != (first > 0):
             return root(excess, min(here, there), max(here, there))

@@ -233,8 +233,10 @@ def _limit(
         return None, None, ["with residual sums lengths and factors go on changing with depth"]
     if setting.norm != "none":
         return 1.0, chis[-1], []
+    if start == 0:  # zeros stay zeros
+        return 0.0, chis[-1], []
     try:
-        q = fixed_point(setting.weight_variance, setting.bias_variance, made, start or 1.0)
+        q = fixed_point(setting.weight_variance, setting.bias_variance, made, start)
     except TheoryError:
         return None, chis[-1], ["lengths grow without end: χ is that of the last layer"]
     return q, chi1(q, setting.weight_variance, made), []
@@ -270,8 +272,8 @@ def _narrow(setting: Setting, spread: float | None) -> list[str]:
         )
     if spread is not None and spread > 0.1:
         said.append(
-            f"at width {width} the first layer's delta differs from one network to the next, by a "
-            f"standard deviation of {spread:.2f}"
+            f"at width {width} the first layer's delta of one example differs from one network to "
+            f"the next, by a standard deviation of {spread:.2f}; of a batch by less"
         )
     if spread is None and width < setting.depth * 5:
         said.append(f"width {width} is narrow for {setting.depth} layers: one network differs much")

@@ -204,3 +204,8 @@ def test_what_the_theory_does_not_know_is_said(call: Callable[[], object], said:
 def test_depth_scales_at_the_ends() -> None:
     assert depth_scale(0) == 0
     assert depth_scale(1) == math.inf
+
+
+@pytest.mark.parametrize("start", [1e-20, 1e-300])
+def test_small_inputs_come_to_the_same_lengths(start: float) -> None:
+    assert fixed_point(25 / 9, 0.0, "tanh", start) == pytest.approx(1.17848, abs=1e-5)

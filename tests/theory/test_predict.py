@@ -168,3 +168,8 @@ def test_it_needs_no_torch() -> None:
     code = "import sys, ninja.theory; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert set(NAMED) >= {"tanh", "sigmoid", "relu", "leaky_relu", "gelu", "identity"}
+
+
+def test_zeros_stay_zeros() -> None:
+    found = predict(Setting(3, 25 / 9, "tanh", input_variance=0.0))
+    assert (found.q, found.chi) == (0.0, pytest.approx(25 / 9))
