@@ -356,10 +356,10 @@ def test_kill_9_at_random_moments(tmp_path: Path, base: list[str], worker: bool)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_bare_sweep_is_the_default_one(tmp_path: Path) -> None:
-    """With fewer steps: tests/test_first_hour.py makes them all."""
     done = subprocess.run(
-        [sys.executable, str(RUN), "-m", "steps=100"],
+        [sys.executable, str(RUN), "-m"],
         cwd=tmp_path,
         env=os.environ | {"WANDB_MODE": "disabled"},
         capture_output=True,
