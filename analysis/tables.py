@@ -152,8 +152,8 @@ def _read_study(
         skipped += [one for _, one in some if isinstance(one, str)]
         read_now = {of.name: one for of, one in some if isinstance(one, Read)}
         for name, one in read_now.items():
-            made[name] = {"signature": signatures[name], "about": one.about}
-            made[name]["findings"] = one.findings
+            told = {"about": one.about, "findings": one.findings}
+            made[name] = {"signature": signatures[name], **told}
         if read_now:
             steps.append(_packed([_named(name, one.steps) for name, one in read_now.items()]))
             layers.append(_packed([_named(name, one.layers) for name, one in read_now.items()]))

@@ -209,10 +209,7 @@ def _claim(name: str, given: Mapping[str, Any]) -> Claim:
 
 
 def _number(name: str, given: Any) -> float:
-    try:
-        value = math.nan if isinstance(given, bool) else float(given)
-    except (TypeError, ValueError, OverflowError):
-        value = math.nan
+    value = math.nan if isinstance(given, bool) else _float(given)
     if not math.isfinite(value):
         raise ValueError(f"{name}: predicted: {given!r} is no finite number")
     return value
@@ -221,10 +218,15 @@ def _number(name: str, given: Any) -> float:
 def _tolerance(name: str, given: Any) -> Tolerance:
     """A number, or a text that ends in "%"."""
     text = str(given).strip()
-    try:
-        size = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        size = math.nan
+    size = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 <= size < math.inf:
         raise ValueError(f"{name}: {given!r} is no tolerance, give 0.006 or 1.5 %")
     return Tolerance(size, text.endswith("%"))
+
+
+def _float(given: Any) -> float:
+    """Not a number, where it is none."""
+    try:
+        return float(given)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

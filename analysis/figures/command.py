@@ -1,10 +1,14 @@
 """``python -m analysis figure``."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ninja.errors import RecordError, nearest
+
+if TYPE_CHECKING:
+    from analysis.figures import Figure
 
 
 def add(commands: Any) -> None:
@@ -31,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         RecordError: there is no such figure, no run, or nothing in the runs that it shows.
     """
     from analysis.cache import LOOKS
-    from analysis.figures import BUILDERS, save
+    from analysis.figures import BUILDERS
     from analysis.tables import read
 
     if options.name != "all" and options.name not in BUILDERS:
@@ -46,12 +50,21 @@ def run(options: argparse.Namespace) -> int:
             "its runs have not recorded what this figure shows"
         )
     for figure in made:
-        try:
-            paths = save(figure, options.out)
-        except OSError as error:
-            raise RecordError(
-                f"{str(options.out)!r}: cannot be written ({error.strerror})"
-            ) from None
-        for path in paths:
-            print(path)
+        written(figure, options.out)
     return 0
+
+
+def written(figure: "Figure", folder: Path, kinds: Collection[str] | None = None) -> None:
+    """Save a figure, in all kinds unless some are given, and print its files.
+
+    Raises:
+        RecordError: one cannot be written.
+    """
+    from analysis.figures.render import KINDS, save
+
+    try:
+        paths = save(figure, folder, KINDS if kinds is None else kinds)
+    except OSError as error:
+        raise RecordError(f"{str(folder)!r}: cannot be written ({error.strerror})") from None
+    for path in paths:
+        print(path)

@@ -30,13 +30,13 @@ def run(options: argparse.Namespace) -> int:
         ClaimError: there is no such study.
         RecordError: one that was asked for was not measured with the code as it is, or none was.
     """
-    from analysis.figures import save
+    from analysis.figures.command import written
     from analysis.studies.chart import chart
     from experiments import claims
     from experiments.reproduce import kept
 
-    asked = [claims.read(name).name for name in options.study or claims.names()]
-    found = {name: judged for name, judged in kept(asked) if judged}
+    asked = {name: claims.read(name) for name in options.study or claims.names()}
+    found = {name: judged for name, judged in kept([*asked]) if judged}
     missing = [name for name in asked if name not in found]
     if missing and (options.study or not found):
         raise RecordError(
@@ -44,12 +44,5 @@ def run(options: argparse.Namespace) -> int:
             f"make reproduce STUDY={missing[0]} does that"
         )
     for name, judged in found.items():
-        try:
-            paths = save(chart(claims.read(name), judged), options.out / name, ("svg",))
-        except OSError as error:
-            raise RecordError(
-                f"{str(options.out)!r}: cannot be written ({error.strerror})"
-            ) from None
-        for path in paths:
-            print(path)
+        written(chart(asked[name], judged), options.out / name, ("svg",))
     return 0

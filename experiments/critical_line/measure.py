@@ -90,11 +90,7 @@ def _growth(setting: tuple[float, float], seed: int) -> float:
 def _rest(setting: tuple[float, float], seed: int) -> float:
     """Mean square of the last pre-activations, of inputs of variance 1."""
     found = passed(_deep(setting, 32), normal(32, WIDTH, seed), seed)
-    lengths = [
-        float(tensors["y"].double().square().mean())
-        for name, tensors in found.trace.saved.items()
-        if name.endswith(".linear")
-    ]
+    lengths = [float(y.square().mean()) for y in _pre_activations(found.trace.saved)]
     return float(np.mean(lengths[SETTLED - 1 :]))
 
 
@@ -119,8 +115,14 @@ def _correlation(seed: int) -> float:
 
 def _defects(saved: Mapping[str, Tensors]) -> Iterator[float]:
     """1 − c of every layer's pre-activations, the mean over all pairs."""
+    for y in _pre_activations(saved):
+        one, other = y.chunk(2)
+        c = (one * other).sum(-1) / (one.norm(dim=-1) * other.norm(dim=-1))
+        yield float((1 - c).mean())
+
+
+def _pre_activations(saved: Mapping[str, Tensors]) -> Iterator[torch.Tensor]:
+    """Of every layer, the first one first, in float64."""
     for name, tensors in saved.items():
         if name.endswith(".linear"):
-            one, other = tensors["y"].double().chunk(2)
-            c = (one * other).sum(-1) / (one.norm(dim=-1) * other.norm(dim=-1))
-            yield float((1 - c).mean())
+            yield tensors["y"].double()
