@@ -1,6 +1,6 @@
 """Runs that are one setting, and how settings are spread over panels and series."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,26 @@ def by_setting(runs: pd.DataFrame, without: Collection[str] = POOLED) -> pd.Seri
         texts[of.index] = made
         order += list(dict.fromkeys(made[_sorted(of, names)]))
     return texts.astype(pd.CategoricalDtype(list(dict.fromkeys(order))))
+
+
+def each(
+    settings: pd.DataFrame, summary: Callable[[Collection[str]], pd.DataFrame]
+) -> pd.DataFrame:
+    """A summary of the runs of each setting in turn: all rows at once would be held several times.
+
+    Args:
+        settings: `run` and `setting`, a category.
+        summary: of these runs.
+
+    Returns:
+        All of them, in the order of the settings; `setting` is a category.
+    """
+    made = {
+        str(setting): summary(list(of["run"]))
+        for setting, of in settings.groupby("setting", observed=True)
+    }
+    whole = pd.concat(made, names=["setting"]).reset_index("setting")
+    return whole.astype({"setting": settings["setting"].dtype}).reset_index(drop=True)
 
 
 def facets(runs: pd.DataFrame, most: int = PANELS, lines: int = 6) -> Facets:

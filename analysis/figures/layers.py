@@ -13,7 +13,7 @@ def units(layers: pd.DataFrame) -> pd.DataFrame:
         A row a unit: `run`, `layer` (its depth), `unit` (from 1), `node`, `rule`, and `source`, the
         node of its pre-activation, "" where the record has none before it.
     """
-    outputs = layers[layers["tensor"] == "y"]
+    outputs = layers.loc[layers["tensor"] == "y", ["run", "layer", "node", "rule", *ACTIVATIONS]]
     names = layers["node"].cat.categories
     # a node's place in arrays over all runs and names: 24 looks of it fall into one
     place = outputs["run"].cat.codes.to_numpy(dtype=np.int64) * len(names)

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator
 
 from analysis.figures import colours, layout
 from analysis.figures.figure import Drawing, Figure, command, sentences, shown_of
-from analysis.figures.groups import by_setting, evenly
+from analysis.figures.groups import by_setting, each, evenly
 from analysis.figures.layers import units
 from analysis.figures.style import Theme
 from analysis.tables import Records
@@ -31,20 +31,17 @@ def build(records: Records) -> Figure | None:
     kept = [name for name in SHARES if records.layers[name].notna().any()]
     if found.empty or not kept:
         return None
-    rows = records.layers.loc[
-        records.layers["tensor"] == "y", ["run", "step", "node", *kept]
-    ].dropna(subset=kept, how="all")
-    rows = rows.merge(found[["run", "node", "unit"]], on=["run", "node"])
-    runs = records.runs[records.runs["run"].isin(rows["run"].unique())]
+    looked = records.layers[kept].notna().any(axis=1) & (records.layers["tensor"] == "y")
+    rows = records.layers.loc[looked, ["run", "step", "node", *kept]]
+    found = found.loc[found["run"].isin(rows["run"].unique()), ["run", "node", "unit"]]
+    runs = records.runs[records.runs["run"].isin(found["run"].unique())]
     named = pd.DataFrame({"run": runs["run"], "setting": by_setting(runs)})
     every = list(named["setting"].cat.categories)
     settings = evenly(every, COLUMNS)
-    rows = rows.merge(named[named["setting"].isin(settings)], on="run")
-    long = rows.melt(["run", "setting", "step", "unit"], kept, "share", "value").dropna()
-    by = ["share", "setting", "step", "unit"]
-    data = long.groupby(by, observed=True)["value"].agg(["mean", "count"]).reset_index()
-    data = data.rename(columns={"unit": "layer", "mean": "value", "count": "runs"})
-    data = _seen_by_most(data)
+    shown = named[named["setting"].isin(settings)]
+    data = each(shown, lambda runs: _means(rows[rows["run"].isin(runs)], found, kept))
+    by = ["share", "setting", "step", "layer"]
+    data = _seen_by_most(data[[*by, "value", "runs"]].sort_values(by))
     return Figure(
         NAME,
         "Saturated and dead units, by layer and over time",
@@ -63,6 +60,14 @@ def build(records: Records) -> Figure | None:
         command(NAME, records),
         _Drawing(data, settings, kept),
     )
+
+
+def _means(rows: pd.DataFrame, found: pd.DataFrame, shares: Sequence[str]) -> pd.DataFrame:
+    """Over the runs of a setting: `share`, `step`, `layer`, `value`, `runs`."""
+    by = rows.merge(found, on=["run", "node"]).groupby(["step", "unit"])
+    means = [by[share].agg(["mean", "count"]).assign(share=share).reset_index() for share in shares]
+    data = pd.concat(means).rename(columns={"unit": "layer", "mean": "value", "count": "runs"})
+    return data[data["runs"] > 0]
 
 
 def _seen_by_most(data: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 
 from analysis.figures import colours, layout
 from analysis.figures.figure import Drawing, Figure, command, sentences, shown_of
-from analysis.figures.groups import PANELS, by_setting, evenly
+from analysis.figures.groups import PANELS, by_setting, each, evenly
 from analysis.figures.style import Theme
 from analysis.tables import Records
 from ninja.diagnosis.ranges import FAST, SLOW
@@ -38,12 +38,11 @@ def build(records: Records) -> Figure | None:
         finite & layers["run"].isin(shown["run"]).to_numpy(),
         ["run", "step", "layer", "node", "tensor", "update_ratio"],
     ]
-    rows = rows.merge(_ranked(rows), on=["run", "node", "tensor"]).merge(shown, on="run")
-    lines = sorted(rows["matrix"].unique())
+    ranked = _ranked(rows)
+    lines = sorted(ranked["matrix"].unique())
     kept = [int(of) for of in evenly([str(of) for of in lines], MATRICES)]
-    rows = rows[rows["matrix"].isin(kept)]
-    data = rows.groupby(["setting", "matrix", "step"], observed=True)["update_ratio"]
-    data = data.agg(["median", "count"]).reset_index().rename(columns={"count": "runs"})
+    ranked = ranked[ranked["matrix"].isin(kept)]
+    data = each(shown, lambda runs: _medians(rows[rows["run"].isin(runs)], ranked))
     return Figure(
         NAME,
         "How fast each weight matrix moves",
@@ -63,6 +62,13 @@ def build(records: Records) -> Figure | None:
         command(NAME, records),
         _Drawing(data, settings),
     )
+
+
+def _medians(rows: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
+    """Over the runs of a setting: `matrix`, `step`, `median`, `runs`."""
+    placed = rows.merge(ranked, on=["run", "node", "tensor"])
+    found = placed.groupby(["matrix", "step"])["update_ratio"].agg(["median", "count"])
+    return found.reset_index().rename(columns={"count": "runs"})
 
 
 def _ranked(rows: pd.DataFrame) -> pd.DataFrame:
