@@ -26,6 +26,9 @@ from ninja.sweep.executors.base import GRACE, Attempts, Hear, Stack, Work
 from ninja.sweep.executors.remote import missing, said, train
 from ninja.sweep.jobs import Message
 
+COMMANDS = ("sbatch", "srun", "squeue", "scancel")
+"""Of Slurm's, that are called: srun by submitit, within a job."""
+
 SECONDS = 1.0
 """Between two looks at what the jobs have written."""
 
@@ -98,11 +101,12 @@ class Slurm:
             import submitit
         except ImportError:
             raise missing("slurm") from None
-        if shutil.which("sbatch") is None:
-            raise ConfigError(
-                "hydra/launcher: packed_slurm needs Slurm's command sbatch, which is not here: "
-                "start the sweep on a node that submits, or use hydra/launcher=packed"
-            )
+        for command in COMMANDS:
+            if shutil.which(command) is None:
+                raise ConfigError(
+                    f"hydra/launcher: packed_slurm needs Slurm's command {command}, which is not "
+                    "here: start the sweep on a node that submits, or use hydra/launcher=packed"
+                )
         _queue()
         logging.getLogger("submitit").setLevel(logging.ERROR)
         self._submitit: Any = submitit

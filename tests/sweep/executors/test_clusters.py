@@ -11,6 +11,7 @@ import pytest
 
 from ninja.errors import ConfigError
 from ninja.sweep.executors import Executor, executor
+from ninja.sweep.executors.slurm import COMMANDS
 from ninja.sweep.jobs import Message
 from ninja.sweep.settings import Settings
 from tests.sweep.clusters import CLUSTERS, dask_cluster, until
@@ -119,11 +120,24 @@ def test_an_extra_that_is_not_installed(
     )
 
 
-def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+@pytest.mark.parametrize("missing", COMMANDS)
+def test_a_machine_without_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    slurm(tmp_path, monkeypatch, {})
+    (tmp_path / missing).unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError) as caught:
         executor(Settings("slurm"))
-    assert "needs Slurm's command sbatch, which is not here" in str(caught.value)
+    assert f"needs Slurm's command {missing}, which is not here" in str(caught.value)
+
+
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str]) -> None:
+    """Put commands of these names before all others; those not given do nothing."""
+    for name, body in (dict.fromkeys(COMMANDS, "exit 0") | programs).items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
 
 @pytest.mark.slow
@@ -156,8 +170,8 @@ def test_a_ray_cluster_that_is_none() -> None:
 @pytest.mark.parametrize(
     ("programs", "said"),
     [
-        ({"sbatch": "exit 0", "squeue": "echo no controller >&2; exit 1"}, "does not answer (no "),
-        ({"sbatch": "echo no such partition >&2; exit 1", "squeue": "exit 0"}, "no such partition"),
+        ({"squeue": "echo no controller >&2; exit 1"}, "does not answer (no "),
+        ({"sbatch": "echo no such partition >&2; exit 1"}, "no such partition"),
     ],
 )
 def test_a_slurm_that_is_none(
@@ -167,10 +181,7 @@ def test_a_slurm_that_is_none(
     programs: dict[str, str],
     said: str,
 ) -> None:
-    for name, body in programs.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    slurm(tmp_path, monkeypatch, programs)
     with pytest.raises(ConfigError) as caught:
         ran(executor(Settings("slurm")), tmp_path, ())
     assert said in str(caught.value)
