@@ -4,7 +4,6 @@ A run is read again when one of its files is another: in size, or in the time of
 The cache may be removed at any time.
 """
 
-import errno
 import hashlib
 import io
 from collections.abc import Mapping
@@ -26,9 +25,6 @@ FILES = (result.RESULT, records.LINES, records.STEPS, records.LAYERS, str(COMPOS
 LOOKS = 24
 """Steps of a run whose layers are read for a report, a figure and a comparison: the same number, so
 that one cache serves them all."""
-
-NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
-"""Faults of a place that is another's to write to."""
 
 INDEX, STEPS, LAYERS = "index.json", "steps.parquet", "layers.parquet"
 
@@ -73,7 +69,7 @@ def read(study: Path, looks: int) -> Kept | None:
     """What is kept of a study; none if nothing is, or other code has kept it, or it is damaged."""
     place = study / FOLDER
     try:
-        index = orjson.loads((place / INDEX).read_bytes())
+        index = orjson.loads(_whole(place / INDEX))
         if index["sources"] != sources() or index["looks"] != looks:
             return None
         steps, layers = (_table(place / name, index[name]) for name in (STEPS, LAYERS))
@@ -82,14 +78,32 @@ def read(study: Path, looks: int) -> Kept | None:
         return None
 
 
-def _table(path: Path, size: int) -> pa.Table:
-    if path.stat().st_size != size:
-        raise ValueError(f"{path}: not of the size that the index knows")
-    return pq.read_table(path)
+def _whole(path: Path) -> bytes:
+    """The index, behind the digest that it begins with."""
+    digest, _, content = path.read_bytes().partition(b"\n")
+    if digest != _digest(content):
+        raise ValueError(f"{path}: damaged")
+    return content
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def _table(path: Path, digest: str) -> pa.Table:
+    """One that the index knows: another process may just have replaced it."""
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise ValueError(f"{path}: another than the index knows")
+        return pq.read_table(file)
 
 
 def write(study: Path, looks: int, kept: Kept) -> None:
-    """Keep it, the index last. A study that cannot be written to is read anew each time."""
+    """Keep it, the index last.
+
+    Where that fails, as on a full disk, beside another process or in somebody else's folder, the
+    study is read anew the next time.
+    """
     place = study / FOLDER
     index: dict[str, Any] = {"sources": sources(), "looks": looks, "runs": kept.runs}
     try:
@@ -99,8 +113,8 @@ def write(study: Path, looks: int, kept: Kept) -> None:
             buffer = io.BytesIO()
             pq.write_table(table, buffer)
             durable.write(place / name, buffer.getvalue())
-            index[name] = buffer.getbuffer().nbytes
-        durable.write(place / INDEX, orjson.dumps(index))
-    except OSError as error:
-        if error.errno not in NOT_OURS:
-            raise
+            index[name] = _digest(buffer.getbuffer()).decode()
+        content = orjson.dumps(index)
+        durable.write(place / INDEX, _digest(content) + b"\n" + content)
+    except OSError:  # it is only kept to save time
+        return

@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.settings import is_setting
 from ninja import records, result
 from ninja.checks import gain_value
 from ninja.diagnosis import KINDS, Finding
@@ -74,10 +75,11 @@ def read_run(folder: Path, looks: int | None = None) -> Read:
         about = _about(folder, found.about.config or {}, found.verdict, findings)
         trained = found.history.last
         about |= {"status": UNFINISHED, "trained": 0 if trained is None else trained + 1}
-        about |= {"classes": found.about.classes}
+        about |= {"classes": found.about.classes, "diverged_at": ""}
     else:
         steps, layers = _from_tables(folder, looks)
         findings = _findings(folder, done)
+        _must_be_evidence(folder, done)
         about = _about(folder, done.config, done.verdict, findings) | _ended(done)
     _must_fit(folder, about, findings)
     return Read(about, tuple(map(_told, findings)), steps, layers)
@@ -90,10 +92,21 @@ def _findings(folder: Path, done: Result) -> list[Finding]:
             raise ValueError(f"{min(strange)!r} is no class of findings")
         return found
     except (KeyError, TypeError, ValueError) as error:
-        said = f"damaged (a finding: {type(error).__name__}: {error})"
-        raise RecordError(
-            f"{str(folder / result.RESULT)!r}: {said}: remove it to finish the run again"
-        ) from None
+        raise _damaged(folder, f"a finding: {type(error).__name__}: {error}") from None
+
+
+def _must_be_evidence(folder: Path, done: Result) -> None:
+    for of in cast("Sequence[Any]", done.evidence):
+        known = isinstance(of, Mapping) and all(
+            isinstance(of.get(at), str) for at in ("name", "when")
+        )
+        if not known or not isinstance(of.get("value"), int | float | None):
+            raise _damaged(folder, f"evidence: {of!r:.80}")
+
+
+def _damaged(folder: Path, why: str) -> RecordError:
+    path = folder / result.RESULT
+    return RecordError(f"{str(path)!r}: damaged ({why}): remove it to finish the run again")
 
 
 def _must_fit(folder: Path, about: Mapping[str, Any], findings: Sequence[Finding]) -> None:
@@ -166,12 +179,17 @@ MACHINE = ("device", "threads")
 def _keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration by the keys that `run.py` takes; lists as it would print them."""
     found = dict(flat(config)) | {key: config[key] for key in MACHINE if key in config}
-    return {key: str(list(of)) if isinstance(of, list | tuple) else of for key, of in found.items()}
+    return {
+        key: str(list(of)) if isinstance(of, list | tuple) else of
+        for key, of in found.items()
+        if is_setting(key) or key in MACHINE  # a foreign one may be called as a column of ours is
+    }
 
 
 def _gain(config: Mapping[str, Any]) -> float:
     """The number behind `init.gain`; not a number where there is none."""
-    given = config.get("init", {}).get("gain")
+    init = config.get("init")
+    given = init.get("gain") if isinstance(init, Mapping) else None
     try:
         return math.nan if given is None else gain_value(given)
     except ConfigError:  # an activation's, of another version

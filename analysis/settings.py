@@ -10,7 +10,7 @@ GRID_FIRST = ("init.gain", "norm.name", "backward", "model.n_layers", "optimizer
 NOT_SETTINGS = frozenset(
     {
         *("run", "folder", "study", "run_id", "verdict", "healthy", "finding", "severity", "layer"),
-        *("first_step", "reason", "fix", "gain", "status", "trained", "classes"),
+        *("first_step", "reason", "fix", "gain", "gap", "status", "trained", "classes"),
         *("diverged_step", "diverged_at", "seconds", "execution", "finished", "git_revision"),
         *("device", "threads"),
     }
@@ -18,13 +18,14 @@ NOT_SETTINGS = frozenset(
 """Columns of the table of runs that nobody has set."""
 
 
+def is_setting(name: str) -> bool:
+    """Whether a column is a key of the configuration."""
+    return name not in NOT_SETTINGS and not name.startswith(("loss_", "version."))
+
+
 def keys(runs: pd.DataFrame) -> list[str]:
     """The columns that are keys of the configuration."""
-    return [
-        name
-        for name in runs.columns
-        if name not in NOT_SETTINGS and not name.startswith(("loss_", "version."))
-    ]
+    return [name for name in runs.columns if is_setting(name)]
 
 
 def varying(runs: pd.DataFrame) -> list[str]:

@@ -1,5 +1,6 @@
 """Records on disk as tables: `runs`, `steps`, `layers`."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from analysis.run import FINDING, SPLITS, Read, read_run
 from analysis.settings import shown
 from analysis.workers import PARALLEL
 from ninja.errors import RecordError
-from ninja.folders import runs_in
+from ninja.folders import every_run
 
 CHUNK = 8
 """Runs that a process is given at a time."""
@@ -49,8 +50,9 @@ class Records:
             watched); `trained` steps; `loss_train`, `loss_validation`, `loss_test`, `loss_by_batch`
             in nats, over whole splits; `verdict`, `healthy` (true, false, or none where nobody
             looked), and of the first finding `finding`, `severity`, `layer`, `first_step`,
-            `reason`, `fix`; every key of the configuration by its name (`init.gain`), and `gain`,
-            the number behind it; `seconds` of training; `finished` in UTC; `version.*`.
+            `reason`, `fix`; `gap`, the largest of its steps (relative, no unit); every key of the
+            configuration by its name (`init.gain`, as it was typed), and `gain`, the number behind
+            it; `seconds` of training; `finished` in UTC; `version.*`.
         steps: a row a recorded step. `run`, `step`, `loss` of the batch in nats, `val_loss`, `lr`,
             `grad_norm` (L2, before clipping), `gap` (relative, no unit), `cosine` with the gradient
             before, and times in microseconds, `*_us`.
@@ -102,10 +104,10 @@ def read(*places: str | Path, looks: int | None = None, pool: Executor | None = 
 
     Raises:
         RecordError: a place is not there, or no run lies there.
+        ValueError: `looks` is no number of steps.
     """
-    folders = dict.fromkeys(
-        folder for place in places or ("outputs",) for folder in runs_in(Path(place))
-    )
+    _check(looks)
+    folders = every_run(map(Path, places or ("outputs",)))
     by_study: dict[Path, list[Path]] = {}
     for folder in sorted(folders, key=lambda of: (str(of.parent), of.name)):
         by_study.setdefault(folder.parent, []).append(folder)
@@ -120,6 +122,12 @@ def read(*places: str | Path, looks: int | None = None, pool: Executor | None = 
     )
 
 
+def _check(looks: Any) -> None:
+    plain = isinstance(looks, int) and not isinstance(looks, bool)
+    if looks is not None and not (plain and looks > 0):
+        raise ValueError(f"looks: {looks!r}, give a number of steps such as 24, or leave it out")
+
+
 def nothing() -> Records:
     """The tables of no run at all."""
     return _joined([])
@@ -130,6 +138,7 @@ class _Part:
     """Of one study, by its name; by its path, where several have that name."""
 
     study: str
+    place: Path
     kept: cache.Kept
     skipped: tuple[str, ...]
 
@@ -153,7 +162,9 @@ def _read_study(
         read_now = {of.name: one for of, one in some if isinstance(one, Read)}
         for name, one in read_now.items():
             told = {"about": one.about, "findings": one.findings}
-            made[name] = {"signature": signatures[name], **told}
+            # JSON has no infinity: such a run is read anew each time
+            lasting = not any(isinstance(of, float) and math.isinf(of) for of in one.about.values())
+            made[name] = {"signature": signatures[name] if lasting else "", **told}
         if read_now:
             steps.append(_packed([_named(name, one.steps) for name, one in read_now.items()]))
             layers.append(_packed([_named(name, one.layers) for name, one in read_now.items()]))
@@ -168,7 +179,7 @@ def _read_study(
         found = cache.Kept(runs, _ordered(steps), _ordered(layers))
     if looks is not None and (made or known.keys() != runs.keys()):
         cache.write(study, looks, found)
-    return _Part(called, found, tuple(skipped))
+    return _Part(called, study, found, tuple(skipped))
 
 
 def _of(table: pa.Table, names: set[str], whole: set[str]) -> pa.Table:
@@ -229,8 +240,11 @@ def _try(folder: Path, looks: int | None) -> Read | str:
 
 def _joined(parts: list[_Part]) -> Records:
     """Of all studies, in the order of their names. The list is emptied, to hold nothing twice."""
-    entries = {
-        f"{part.study}/{name}": {**entry, "about": entry["about"] | {"study": part.study}}
+    entries = {  # where it lies is not kept: it may be moved, or typed in another way
+        f"{part.study}/{name}": {
+            **entry,
+            "about": entry["about"] | {"study": part.study, "folder": str(part.place / name)},
+        }
         for part in parts
         for name, entry in part.kept.runs.items()
     }
@@ -244,9 +258,10 @@ def _joined(parts: list[_Part]) -> Records:
     layers = [_prefixed(part.study, part.kept.layers) for part in parts]
     skipped = tuple(line for part in parts for line in part.skipped)
     parts.clear()
+    taken = _frame(steps)
     return Records(
-        _runs(runs),
-        _frame(steps),
+        _with_gaps(_runs(runs), taken),
+        taken,
         _frame(layers),
         pd.DataFrame(findings, columns=["run", "rank", *FINDING]).astype(
             {"rank": "int64", "step": "Int64"}
@@ -260,7 +275,7 @@ ALWAYS: dict[str, str] = {
     "healthy": "boolean",
     **dict.fromkeys(("finding", "severity", "layer", "reason", "fix", "diverged_at"), "str"),
     **dict.fromkeys(("first_step", "trained", "classes", "diverged_step"), "Int64"),
-    **dict.fromkeys((*(f"loss_{split}" for split in SPLITS), "seconds", "gain"), "float64"),
+    **dict.fromkeys((*(f"loss_{split}" for split in SPLITS), "seconds", "gain", "gap"), "float64"),
     **dict.fromkeys(("execution", "finished", "git_revision", "data_sha256"), "str"),
 }
 """Columns that the table of runs has whatever was run, and their types."""
@@ -274,6 +289,14 @@ def _runs(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
         if is_object_dtype(runs[name]) and runs[name].dropna().map(type).nunique() > 1:
             runs[name] = runs[name].map(shown, na_action="ignore").astype("str")
     return runs.astype(ALWAYS)
+
+
+def _with_gaps(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
+    """With the largest of each run."""
+    if "gap" in steps and len(steps):
+        most = steps.groupby("run", observed=True)["gap"].max()
+        runs["gap"] = runs["run"].map(most.rename(index=str)).astype("float64")
+    return runs
 
 
 def _prefixed(study: str, table: pa.Table) -> pa.Table:

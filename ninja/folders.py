@@ -1,7 +1,7 @@
 """Runs on disk: where they lie, how they were configured, and what is wrong with them."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +65,19 @@ def runs_in(place: Path) -> list[Path]:
     if closed:
         raise _unreadable(*min(closed.items(), key=lambda item: item[0]))
     raise NoRunError(f"{str(place)!r}: no run lies here: give a run's folder, outputs/study/run_id")
+
+
+def every_run(places: Iterable[Path]) -> list[Path]:
+    """The runs in several places, sorted; each once, by whatever paths and links it is reached.
+
+    Raises:
+        RecordError: as `runs_in`.
+    """
+    found = dict[Path, Path]()
+    for place in places:
+        for folder in runs_in(place):
+            found.setdefault(folder.resolve(), folder)
+    return sorted(found.values())
 
 
 def _unreadable(place: Path, error: OSError) -> RecordError:

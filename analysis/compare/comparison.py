@@ -64,7 +64,7 @@ def compare(before: Side, after: Side, tolerance: float = 0.0) -> Comparison:
     losses = tuple(differences.losses(before, after, pairing, tolerance))
     told = health(before, after, pairing)
     same = differences.identical(before, after, pairing)
-    verdict, reasons = _verdict(losses, told, same, pairing)
+    verdict, reasons = _verdict(losses, told, same, pairing, tolerance)
     return Comparison(
         before,
         after,
@@ -96,7 +96,11 @@ def _code(before: Side, after: Side) -> tuple[Change, ...]:
 
 
 def _verdict(
-    losses: tuple[Difference, ...], told: Health, same: tuple[int, int], pairing: Pairing
+    losses: tuple[Difference, ...],
+    told: Health,
+    same: tuple[int, int],
+    pairing: Pairing,
+    tolerance: float,
 ) -> tuple[Verdict, list[str]]:
     """The worst that is sure, and all that is."""
     reasons: dict[Verdict, list[str]] = {"worse": [], "better": []}
@@ -123,9 +127,10 @@ def _verdict(
     if same[1] and same == (pairs, pairs) and all(group.paired for group in pairing.groups):
         return "identical", ["all losses of all pairs have the same bits"]
     if not known:
-        return "cannot be told", ["no loss has an interval, and no run's health turned"]
+        return "cannot be told", ["no loss has an interval, and no run became sick or healthy"]
     if any(found.verdict in ("no different", "identical") for found in known):
-        return "no different", ["no loss differs beyond chance, and no run's health turned"]
+        beyond = "beyond chance" if not tolerance else f"by more than {tolerance:g} nats for sure"
+        return "no different", [f"no loss differs {beyond}, and no run became sick or healthy"]
     return "cannot be told", ["losses may differ; there are too few seeds to be sure"]
 
 

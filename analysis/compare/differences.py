@@ -121,7 +121,7 @@ def _families(
     over_all: list[_Told] = []
     single: list[_Told] = []
     for name in columns:
-        tables = (of.runs if name in of.runs else of.numbers for of in (before, after))
+        tables = (of.numbers if name in of.numbers else of.runs for of in (before, after))
         one, other = (table[name].to_dict() for table in tables)
         if len(groups) > 1:
             over_all.append((name, None, pooled(groups, one, other)))

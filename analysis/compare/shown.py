@@ -231,8 +231,8 @@ FORMS = {"profile": ("delta profile at the end, log10", ".3f"), "gap": ("largest
 def _notes(found: Comparison) -> Iterator[str]:
     if found.intervals:
         yield (
-            f"{found.intervals} intervals: one in 20 misses the truth; a loss is called better "
-            "or worse only if it is so after Holm's correction for their number"
+            f"{found.intervals} intervals of losses: one in 20 misses the truth; a loss is called "
+            "better or worse only if it is so after Holm's correction for their number"
         )
     if any(len(group.before) == 1 or len(group.after) == 1 for group in found.pairing.groups):
         yield "one seed says nothing about another: where there is one, no interval is given"

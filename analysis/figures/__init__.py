@@ -34,6 +34,21 @@ BUILDERS: Mapping[str, Callable[[Records], Figure | None]] = {
 """What makes each figure, by its name, in the report's order."""
 
 
+NEEDS: Mapping[str, str] = {
+    verdicts.NAME: "runs of two settings",
+    profile.NAME: "a network of two hidden layers or more, and a look at its deltas",
+    units.NAME: "a look at activations",
+    histograms.NAME: "histograms that a run has kept",
+    updates.NAME: "a look at the updates of weight matrices",
+    losses.NAME: "a finite loss",
+    grid.NAME: "runs of several settings",
+    gaps.NAME: "a gap between engines that a run has recorded",
+    engines.NAME: "runs by hand, and the same by autograd",
+    claims.NAME: "claims that make reproduce has measured",
+}
+"""What there must be for each of them."""
+
+
 def figures(records: Records) -> list[Figure]:
     """Those that these records have data for, in the report's order."""
     if records.runs.empty:

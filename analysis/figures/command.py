@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         RecordError: there is no such figure, no run, or nothing in the runs that it shows.
     """
     from analysis.cache import LOOKS
-    from analysis.figures import BUILDERS
+    from analysis.figures import BUILDERS, NEEDS
     from analysis.tables import read
 
     if options.name != "all" and options.name not in BUILDERS:
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if not made:
         raise RecordError(
             f"{options.name}: nothing to draw in {', '.join(map(repr, options.path))}: "
-            "its runs have not recorded what this figure shows"
+            f"it needs {' or '.join(NEEDS[name] for name in names) or 'runs that can be read'}"
         )
     for figure in made:
         written(figure, options.out)

@@ -34,8 +34,6 @@ def build(records: Records) -> Figure | None:
     pairs = _pairs(runs)
     if pairs.empty:
         return None
-    gaps = records.steps[["run", "gap"]].dropna().groupby("run", observed=True)["gap"].max()
-    pairs["gap"] = pairs["run"].map(gaps.rename(index=str)).astype(float)
     every = [of for of in pairs["setting"].cat.categories if (pairs["setting"] == of).any()]
     settings = evenly(every, ROWS)
     data = pairs[pairs["setting"].isin(settings)].reset_index(drop=True)
@@ -56,8 +54,8 @@ def build(records: Records) -> Figure | None:
             "the axis is logarithmic beyond ±10⁻⁷. Right, "
             "the largest gap of the run's gradient from the other engine's, relative, no "
             "unit; dashed, "
-            "where it is called wrong. Training magnifies rounding, so that losses part more than "
-            "gradients do.",
+            "where it is called wrong. Either is rounding where an engine is right; training may "
+            "magnify it.",
             shown_of(settings, every, "settings"),
         ),
         _alt(data),

@@ -60,7 +60,11 @@ def _place(records: Records) -> str:
     folders = list(records.runs["folder"])
     if not folders:
         return "outputs"
-    return str(Path(os.path.commonpath(folders))) if len(folders) > 1 else str(folders[0])
+    if len(folders) == 1:
+        return str(folders[0])
+    if len({Path(folder).is_absolute() for folder in folders}) > 1:
+        folders = [os.path.abspath(folder) for folder in folders]
+    return os.path.commonpath(folders)
 
 
 def sentences(*parts: str) -> str:

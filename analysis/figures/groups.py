@@ -34,13 +34,12 @@ class Facets:
     every_panel: list[str]
     every_series: list[str]
 
-    @property
-    def left_out(self) -> str:
-        """A sentence of what is not shown; nothing if all is."""
+    def left_out(self, panels: str = "panels", series: str = "lines a panel") -> str:
+        """A sentence of what is not shown, in these words; nothing if all is."""
         said: list[str] = []
         for shown, every, what in (
-            (self.panels, self.every_panel, "panels"),
-            (self.series, self.every_series, "lines a panel"),
+            (self.panels, self.every_panel, panels),
+            (self.series, self.every_series, series),
         ):
             if len(shown) < len(every):
                 said.append(f"{len(shown)} of {len(every)} {what}")

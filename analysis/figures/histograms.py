@@ -48,7 +48,7 @@ def build(found: Records) -> Figure | None:
     if not tables:
         return None
     data = pd.concat(tables, ignore_index=True)
-    steps = sorted(data["step"].unique())
+    steps, settings = sorted(data["step"].unique()), by_setting(found.runs).nunique()
     told = f"{steps[0]:,}" + (f" to {steps[-1]:,}" if len(steps) > 1 else "")
     return Figure(
         NAME,
@@ -59,6 +59,7 @@ def build(found: Records) -> Figure | None:
             f"line is a "
             "layer, from the first (dark) to the last (bright). Upwards the density, 1 over the "
             "unit of the axis below it, logarithmic; gradients are ∂loss/∂y and ∂loss/∂W.",
+            f"Shown are {len(shown)} of {settings} settings." if len(shown) < settings else "",
             f"Left out: {'; '.join(faults)}." if faults else "",
         ),
         _alt(data),

@@ -44,8 +44,10 @@ def build(records: Records) -> Figure | None:
             f"Dotted, ln {classes[0]} = {chance:.2f} nats, what guessing costs."
             if math.isfinite(chance)
             else "",
-            f"Crosses: {len(lost)} runs diverged there." if len(lost) else "",
-            over.left_out,
+            f"Crosses: {len(lost)} {'run' if len(lost) == 1 else 'runs'} diverged there."
+            if len(lost)
+            else "",
+            over.left_out(),
         ),
         _alt(data),
         data,
@@ -95,12 +97,16 @@ class _Drawing(Drawing):
             count, columns, height=1.5 if count > 1 else 2.2, room=room, legend=names
         )
         shown = self.data[["median", "low", "high"]].to_numpy(dtype=float)
-        low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
+        chance = [self.chance] if np.isfinite(self.chance) else []
+        low, high = (
+            float(np.nanmin([*shown.flat, *chance])),
+            float(np.nanmax([*shown.flat, *chance])),
+        )
         for axes, panel in zip(made.flat, self.over.panels, strict=True):
             layout.step_axis(axes, float(self.data["step"].max()))
             if low > 0 and high > 20 * low:
                 layout.log_axis(axes)
-                axes.set_ylim(*layout.span(shown))
+                axes.set_ylim(*layout.span(shown, *chance))
             else:
                 room_ = 0.05 * max(high - low, 0.1)
                 axes.set_ylim(low - room_, high + room_)

@@ -95,20 +95,21 @@ def _where(places: list[str], every: int) -> str:
 
 
 def _caption(over: Facets, why: str, zeros: int, *, has_theory: bool) -> str:
+    above, below = ("Above", "below") if len(over.panels) > 1 else ("Left", "right")
     return sentences(
-        "Above, the RMS of ∂loss/∂(pre-activation) of each hidden layer over that of the last one"
+        f"{above}, the RMS of ∂loss/∂(pre-activation) of each hidden layer over the last one's"
         + (
             ", with what mean-field theory predicts at the first step (open squares);"
             if has_theory
             else ";"
         )
-        + " below, the L2 norm of the gradient of its weights. Lines are medians over seeds and "
+        + f" {below}, the L2 norm of the gradient of its weights. Lines are medians over seeds and "
         "engines, bands reach from the least to the greatest; a layer in the grey is, against the "
         f"last, more than 10^{PROFILE.high:g} times as large (exploding) or less than "
         f"10^{PROFILE.low:g} times (vanishing).".replace("-", "−"),
-        f"Of the theory — {why}." if why else "",
+        f"On the theory: {why}." if why else "",
         f"{zeros} values are exactly 0, and have no place on a logarithmic axis." if zeros else "",
-        over.left_out,
+        over.left_out(),
     )
 
 

@@ -17,7 +17,7 @@ from analysis.palette import VERDICTS
 from analysis.tables import Records
 
 NAME = "verdicts"
-ROWS, COLUMNS = 24, 6
+ROWS, COLUMNS = 24, 7
 ROW = 0.34
 """Height of a cell, in inches."""
 
@@ -35,9 +35,10 @@ def build(records: Records) -> Figure | None:
         "What is wrong with each setting",
         sentences(
             "Each cell is a setting: the commonest verdict of its runs, over seeds and engines, "
-            "and how many of them have it. A run is called by its first finding, the cause of the "
+            "and how many of them have it; of equally common ones, one that is not healthy. "
+            "A run is called by its first finding, the cause of the "
             "others.",
-            over.left_out,
+            over.left_out("rows", "columns"),
         ),
         _alt(data),
         data,

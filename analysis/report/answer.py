@@ -1,19 +1,22 @@
 """The headline: which settings are healthy, which are not, and what fixes them."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 
 from analysis import stats
 from analysis.kinds import HEALTHY, UNKNOWN, kinds
-from analysis.report.axes import decisive, described
+from analysis.report.axes import decisive, described, tied
 from analysis.report.fixes import Tried, tried
 from analysis.settings import apart, setting
 from analysis.stats import Interval
 from analysis.tables import Records
 from ninja.diagnosis import KINDS
+from ninja.diagnosis.fixes import GAINS
 from ninja.diagnosis.ranges import GAP
 
 LINES = 10
@@ -71,8 +74,9 @@ class Study:
         name: of its folder.
         runs: how many.
         healthy: of those.
-        keys: of the configuration that the verdict turns on; the others make no difference to it.
-        others: the keys that differ too, without the seed.
+        keys: of the configuration that the verdict turns on.
+        tied: keys that never differ but where those do, so that it may turn on them as well.
+        others: the keys that differ too, without the seed, and make no difference to it.
         groups: the healthy ones first, then by class, causes first.
         best: none where no loss is known.
     """
@@ -81,6 +85,7 @@ class Study:
     runs: int
     healthy: int
     keys: tuple[str, ...]
+    tied: tuple[str, ...]
     others: tuple[str, ...]
     groups: tuple[Group, ...]
     best: Best | None
@@ -144,14 +149,15 @@ def _study(name: str, runs: pd.DataFrame) -> Study:
         _group(kind, runs[of == kind], runs, turns)
         for kind in sorted(of.unique(), key=lambda kind: order.index(kind))
     ]
-    others = tuple(key for key in keys if key not in turns)
+    bound = tied(runs[keys], turns)
+    others = tuple(key for key in keys if key not in turns and key not in bound)
     healthy = int(runs["healthy"].sum())
     best = _best(runs[of == HEALTHY], keys, turns)
-    return Study(name, len(runs), healthy, tuple(turns), others, tuple(groups), best)
+    return Study(name, len(runs), healthy, tuple(turns), tuple(bound), others, tuple(groups), best)
 
 
 def _group(kind: str, these: pd.DataFrame, runs: pd.DataFrame, keys: Sequence[str]) -> Group:
-    words = tuple(described(these[[*keys]], runs[[*keys]]))
+    words = tuple(_words(these, runs, keys))
     if kind in (HEALTHY, UNKNOWN):
         return Group(kind, words, len(these), eased=int((these["severity"] == "warning").sum()))
     fixes = _frequent(these["fix"])
@@ -166,6 +172,18 @@ def _group(kind: str, these: pd.DataFrame, runs: pd.DataFrame, keys: Sequence[st
         fixes,
         tried(fixes[0], these[these["fix"] == fixes[0]], runs) if fixes else None,
     )
+
+
+def _words(these: pd.DataFrame, runs: pd.DataFrame, keys: Sequence[str]) -> Iterator[str]:
+    """Their settings; of one whose other runs are of another kind, how many these are."""
+    if not keys:
+        return
+    every, mine = setting(runs, [*keys]), setting(these, [*keys])
+    sizes, counts = Counter(every), Counter(mine)
+    mixed = {name: count for name, count in counts.items() if count < sizes[name]}
+    yield from described(these.loc[~mine.isin(mixed), [*keys]], runs[[*keys]])
+    for name in dict.fromkeys(mine[mine.isin(mixed)]):
+        yield f"{name} ({mixed[name]:,} of {plural(sizes[name], 'run')})"
 
 
 def _frequent(names: pd.Series) -> tuple[str, ...]:
@@ -219,7 +237,8 @@ def headline(found: Answer) -> str:
     if not found.runs:
         return "no run could be read" if found.skipped else "no run lies here yet"
     looked = found.runs - found.unknown
-    states = "".join(f", {count:,} {name}" for name, count in found.states)
+    so_far = {"unfinished": " (judged so far)"}
+    states = "".join(f", {count:,} {name}{so_far.get(name, '')}" for name, count in found.states)
     if not looked:
         return f"nobody has looked at the gradients of {plural(found.runs, 'run')}{states}"
     unknown = f", {found.unknown:,} unknown" if found.unknown else ""
@@ -284,6 +303,15 @@ def place(group: Group) -> str:
     low, high = group.steps
     since = f"from step {low:,}" if low == high else f"from step {low:,} to {high:,}"
     return f"{since} in {layers}" if layers else since
+
+
+def gain(fix: str) -> str:
+    """The number of a gain that goes by an activation's name: 5/3 of "init.gain=tanh"; else ""."""
+    key, _, name = fix.partition("=")
+    if key != "init.gain" or name not in GAINS:
+        return ""
+    found = Fraction(GAINS[name]).limit_denominator(10)
+    return str(found) if float(found) == GAINS[name] else f"{GAINS[name]:.4g}"
 
 
 def proven(group: Group) -> str:

@@ -35,6 +35,21 @@ def decisive(settings: pd.DataFrame, kinds: pd.Series) -> list[str]:
     return kept
 
 
+def tied(settings: pd.DataFrame, kept: Sequence[str]) -> list[str]:
+    """The other keys that have one value wherever these have one each: nobody can tell them apart.
+
+    Args:
+        settings: a column a key, a row a run.
+        kept: of `decisive`.
+    """
+    if not kept:
+        return []
+    told = settings.map(shown)
+    groups = told.groupby([*kept], sort=False)
+    names = [str(key) for key in told if key not in kept]
+    return [key for key in names if groups[key].nunique().max() == 1]
+
+
 def _odd(codes: pd.DataFrame, keys: Sequence[str], kinds: pd.Series) -> int:
     """Runs that are of another kind than most of their setting."""
     if not keys:

@@ -32,7 +32,7 @@ def markdown(page: Page) -> str:
     if page.skipped:
         parts.append("Could not be read:")
         parts.append("\n".join(f"- {escaped(line)}" for line in page.skipped))
-    parts.append(f"Made by `{page.command.replace('`', chr(39))}`.")
+    parts.append(f"Made by `{' '.join(page.command.split()).replace('`', chr(39))}`.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -76,7 +76,7 @@ def page(
     """Collect it, within the size that a page may have."""
     runs = tables.ordered(records)
     shown = runs.head(tables.ROWS)
-    columns = tables.columns(shown, records.steps) if len(shown) else []
+    columns = tables.columns(shown) if len(shown) else []
     of = list(kinds(shown)) if len(shown) else []
     names = sorted(set(of))
     table: dict[str, Any] = {

@@ -47,6 +47,7 @@ def render(page: Page) -> str:
             read=sentence(page),
             proof=_sentence(answers.proof(page.answer)),
             place=answers.place,
+            gain=answers.gain,
             first=min(FIRST, page.rows),
             light={one.name: Markup(one.light) for one in page.pictures},
             dark={one.name: Markup(one.dark) for one in page.pictures},

@@ -78,12 +78,11 @@ def _ranks(texts: pd.Series) -> np.ndarray[Any, Any]:
     return texts.map({word: rank for rank, word in enumerate(words)}).to_numpy()
 
 
-def columns(runs: pd.DataFrame, steps: pd.DataFrame) -> list[Column]:
+def columns(runs: pd.DataFrame) -> list[Column]:
     """Of these runs, in their order.
 
     Args:
         runs: rows of the table of runs.
-        steps: of the records; the largest gap is taken from there.
     """
     found: list[Column] = []
     if runs["study"].nunique() > 1:
@@ -100,7 +99,7 @@ def columns(runs: pd.DataFrame, steps: pd.DataFrame) -> list[Column]:
         _numbers("first_step", "since step", "where it was first seen", runs["first_step"]),
         _numbers("loss_train", "train loss", "nats, whole split", runs["loss_train"]),
         _numbers("loss_validation", "val. loss", "nats, whole split", runs["loss_validation"]),
-        _numbers("gap", "largest gap", "by hand against autograd, relative", gaps(runs, steps)),
+        _numbers("gap", "largest gap", "by hand against autograd, relative", runs["gap"]),
         _text("fix", "fix", "what to change", runs["fix"]),
     ]
     return [column for column in found if any(value is not None for value in column.values)]
@@ -111,14 +110,6 @@ def _keys(runs: pd.DataFrame) -> list[str]:
     within = {key for _, of in runs.groupby("study", sort=False) for key in varying(of)}
     keys = [key for key in varying(runs) if key in within]
     return keys if len(keys) <= KEYS else [*keys[: KEYS - 1], keys[-1]]
-
-
-def gaps(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.Series:
-    """The largest of each run."""
-    if "gap" not in steps or steps.empty:
-        return pd.Series(np.nan, index=runs.index)
-    most = steps.groupby("run", observed=True)["gap"].max()
-    return runs["run"].map(most.rename(index=str)).astype("float64")
 
 
 def _text(name: str, title: str, about: str, values: pd.Series) -> Column:

@@ -2,7 +2,6 @@
 
 import math
 
-from analysis.report import rows
 from analysis.report.axes import order
 from analysis.tables import Records
 
@@ -10,10 +9,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def summary(records: Records) -> bytes:
-    """CSV: all columns of the table of runs, and the largest gap of each. Numbers are whole."""
-    runs = records.runs
-    of = runs.assign(gap=rows.gaps(runs, records.steps)) if len(runs) else runs.assign(gap=[])
-    text = of.map(_text).to_csv(index=False, lineterminator="\n")
+    """CSV: all columns of the table of runs. Numbers are whole."""
+    text = records.runs.map(_text).to_csv(index=False, lineterminator="\n")
     return text.encode()
 
 

@@ -9,7 +9,7 @@ from analysis.report import stamp
 from analysis.workers import workers
 from ninja import durable
 from ninja.errors import NoRunError, RecordError, RunError
-from ninja.folders import runs_in
+from ninja.folders import every_run
 from ninja.lock import Lock
 
 PAGE, TEXT, TABLE, FIGURES = "index.html", "report.md", "summary.csv", "figures"
@@ -79,12 +79,11 @@ def _folders(places: Sequence[Path]) -> list[Path]:
         RecordError: a place that was given is not there, or no run lies there.
     """
     try:
-        found = [folder for place in places or (DEFAULT,) for folder in runs_in(place)]
+        return every_run(places or (DEFAULT,))
     except NoRunError:
         if places:
             raise
         return []
-    return sorted(dict.fromkeys(found))
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -283,8 +284,11 @@ def test_a_foreign_table_is_named_and_the_others_are_read(
         {"findings": [STRANGE]},
         {"git_revision": "\ud800"},
         {"steps": 10**30},
+        {"evidence": [{}]},
+        {"evidence": [{"name": "gap", "when": "run", "value": "x"}]},
+        {"evidence": [3]},
     ],
-    ids=["finding", "class", "letters", "number"],
+    ids=["finding", "class", "letters", "number", "no evidence", "a word", "no mapping"],
 )
 def test_a_result_that_no_table_holds_is_named(outputs: Path, wrong: dict[str, Any]) -> None:
     path = next(outputs.glob("*/*/result.json"))
@@ -310,3 +314,77 @@ def test_an_output_that_is_read_only_is_read(
 
     monkeypatch.setattr(cache.durable, "write", refused)
     same(analysis.read(outputs, looks=9), analysis.read(outputs, looks=9))
+
+
+def test_a_study_that_was_moved_is_read_where_it_lies(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of it was read at another place, and typed in another way."""
+    monkeypatch.chdir(outputs)
+    analysis.read("study", looks=4)
+    (outputs / "study").rename(outputs / "moved")
+    found = analysis.read(outputs / "moved", looks=4)
+    assert set(found.runs["study"]) == {"moved"}
+    assert {Path(of).parent for of in found.runs["folder"]} == {outputs / "moved"}
+
+
+def test_a_run_that_is_reached_in_several_ways_is_one(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(outputs)
+    (outputs / "again").symlink_to("study")
+    found = analysis.read(".", outputs / "study", "other/../study", "again")
+    assert len(found.runs) == 4
+
+
+def test_what_json_cannot_hold_is_the_same_the_second_time(outputs: Path) -> None:
+    path = outputs / "study" / "healthy" / "result.json"
+    plain = json.loads(path.read_text())
+    plain["losses"]["validation"] = plain["config"]["optimizer"]["lr"] = math.inf
+    path.write_text(json.dumps(plain))
+    first = analysis.read(outputs, looks=4)
+    assert math.inf in set(first.runs["loss_validation"])
+    same(analysis.read(outputs, looks=4), first)
+
+
+@pytest.mark.parametrize("file", [cache.INDEX, cache.LAYERS, cache.STEPS])
+def test_any_byte_of_the_cache_may_be_damaged(outputs: Path, file: str) -> None:
+    first = analysis.read(outputs, looks=4)
+    path = outputs / "study" / cache.FOLDER / file
+    whole = path.read_bytes()
+    for at in range(0, len(whole), max(1, len(whole) // 25)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x15]) + whole[at + 1 :])
+        same(analysis.read(outputs, looks=4), first)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"init": None},
+        {"init": [1]},
+        {"healthy": "maybe", "first_step": "x", "run": None, "folder": "/etc", "loss_test": "x"},
+    ],
+)
+def test_a_foreign_configuration_changes_nothing_of_ours(
+    outputs: Path, config: dict[str, Any]
+) -> None:
+    whole = analysis.read(outputs / "study")
+    path = outputs / "study" / "healthy" / "result.json"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps(plain | {"config": plain["config"] | config}))
+    found = analysis.read(outputs / "study")
+    assert found.skipped == ()
+    own = ["run", "folder", "healthy", "first_step", "loss_test"]
+    assert_frame_equal(found.runs[own], whole.runs[own])
+
+
+@pytest.mark.parametrize("looks", [0, -1, 2.5, "x", True])
+def test_looks_are_a_number_of_steps(outputs: Path, looks: Any) -> None:
+    with pytest.raises(ValueError, match=r"looks: .*, give a number of steps"):
+        analysis.load(outputs, looks=looks)
+
+
+def test_the_largest_gap_of_a_run_is_a_column(outputs: Path) -> None:
+    runs, steps, _ = analysis.load(outputs)
+    for row in runs.itertuples():
+        assert row.gap == steps.loc[steps["run"] == row.run, "gap"].max() == 1e-7

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import analysis
-from analysis.report.answer import LINES, answer, lines
+from analysis.report.answer import LINES, answer, gain, lines
 from analysis.tables import nothing
 from tests.analysis import made
 from tests.analysis.made import Shape
@@ -89,3 +89,41 @@ def test_a_wrong_gradient_is_called_wrong(grid: Path) -> None:
     records = analysis.read(grid)
     wrong = replace(records, steps=records.steps.assign(gap=0.5))
     assert "by hand against autograd: WRONG, the largest gap is 5.0e-01" in lines(answer(wrong))[-1]
+
+
+def test_keys_that_never_differ_alone_are_not_told_apart(tmp_path: Path) -> None:
+    """One run has another gain and another rate: nobody knows which of them it was."""
+    made.run(tmp_path / "study" / "a", config={"init": {"gain": "1"}, "optimizer": {"lr": 1e6}})
+    made.run(tmp_path / "study" / "b", growth=0.01, config={"init": {"gain": "5/3"}})
+    (study,) = answer(analysis.read(tmp_path)).studies
+    assert (study.keys, study.tied, study.others) == (("init.gain",), ("optimizer.lr",), ())
+
+
+def test_a_setting_whose_runs_differ_is_told_with_how_many(tmp_path: Path) -> None:
+    runs = [("1", 1, 1.0), ("1", 2, 1.0), ("5", 1, 1.0), ("5", 2, 0.01), ("5", 3, 0.01)]
+    for of, seed, growth in runs:
+        folder = tmp_path / "study" / f"{of}{seed}"
+        made.run(folder, seed=seed, growth=growth, config={"init": {"gain": of}})
+    healthy, vanishing = answer(analysis.read(tmp_path)).studies[0].groups
+    assert healthy.settings == ("init.gain=1", "init.gain=5 (1 of 3 runs)")
+    assert vanishing.settings == ("init.gain=5 (2 of 3 runs)",)
+
+
+def test_what_is_unfinished_is_judged_so_far(tmp_path: Path) -> None:
+    made.run(tmp_path / "study" / "begun", finished=False)
+    made.run(tmp_path / "study" / "done", seed=2)
+    assert told(tmp_path)[0] == "2 of 2 runs are healthy, 1 unfinished (judged so far)"
+
+
+@pytest.mark.parametrize(
+    ("fix", "number"),
+    [
+        ("init.gain=tanh", "5/3"),
+        ("init.gain=relu", "1.414"),
+        ("init.gain=identity", "1"),
+        ("init.gain=2", ""),
+        ("optimizer.lr=tanh", ""),
+    ],
+)
+def test_a_gain_by_name_is_told_by_its_number(fix: str, number: str) -> None:
+    assert gain(fix) == number

@@ -13,7 +13,7 @@ def test_neighbours_are_alike_and_nothing_is_lost(grid: Path) -> None:
     runs = rows.ordered(records)
     assert sorted(runs["run"]) == sorted(records.runs["run"])
     assert list(dict.fromkeys(runs["init.gain"])) == ["0.5", "1", "5/3"]
-    found = {column.name: column for column in rows.columns(runs, records.steps)}
+    found = {column.name: column for column in rows.columns(runs)}
     assert list(found) == [
         *("run", "verdict", "init.gain", "norm.name", "backward", "seed", "layer", "first_step"),
         *("loss_train", "loss_validation", "gap", "fix"),
