@@ -3,7 +3,7 @@
 What a call costs here is mostly the asking: a dot product is the quickest question there is.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -25,6 +25,12 @@ LOW, HIGH = SMALL**2, LARGE**2
 def array(t: Tensor) -> Array:
     """The elements of a tensor, (elements,): its own memory if they lie in order."""
     return t.numpy().reshape(-1)
+
+
+def square(values: Array) -> float:
+    """Sum of squares, by float64 where they vanish or overflow in the values' own dtype."""
+    found = float(np.vdot(values, values))
+    return found if LOW < found < HIGH else exact(values.reshape(-1))[0]
 
 
 def moments(values: Array) -> tuple[float, float]:
@@ -82,88 +88,76 @@ class Run:
 
     def alive(self) -> list[int]:
         """See `living`."""
-        rows = self.values.reshape(len(self.values), -1, self.width)
-        if rows[:, 0].all():  # no other row needs be read
-            return [self.width] * len(rows)
-        np.abs(rows, out=self.sizes.reshape(rows.shape))
-        sums = np.matmul(self.ones, self.sizes.reshape(rows.shape))
-        return [int(np.count_nonzero(one)) for one in sums]
+        rows = np.abs(self.values, out=self.sizes).reshape(len(self.values), -1, self.width)
+        return [int(np.count_nonzero(self.ones.dot(one))) for one in rows]
 
 
 class Reduced:
-    """What a plan wants of tensors that lie end to end, and whose contents change."""
+    """What a plan wants of arrays that stay where they are, while their contents change."""
 
-    def __init__(self, plan: Columns, laid: Array) -> None:
+    def __init__(
+        self, plan: Columns, params: Sequence[Array], laid: Array, moved: Sequence[Array]
+    ) -> None:
         """Plan.
 
         Args:
             plan: of the look.
-            laid: all that it measures, in its order: (elements,).
+            params: all of them, in the plan's order, (elements,) each.
+            laid: the deltas and the outputs, in its order, end to end.
+            moved: the directions of the updates, in its order.
         """
-        self._arrays = np.split(laid, np.cumsum(plan.counts)[:-1])
-        self._squares, self._totals = np.empty((2, plan.count), laid.dtype)
-        ones = np.ones(max(plan.counts, default=0), laid.dtype)
-        centred = frozenset(plan.centred)
-        self._parts: list[tuple[Array, Array, Array, Array | None]] = []
-        for at, values in _alike(plan, laid, lambda at: at in centred):
-            to = slice(at, at + len(values))
-            own = ones[: plan.counts[at]] if at in centred else None
-            self._parts.append((values, self._squares[to], self._totals[to], own))
-        self._centred = np.array(plan.centred, np.intp)
-        self._near = (1 - CANCELLED) * plan.size[:, 0]
-        gate, width = plan.gated.get, plan.widths.get
-        counted = _alike(plan, laid, lambda at: (gate(at), width(at)))
-        runs = [_run(values, gate(at), width(at, 0)) for at, values in counted]
+        of = plan.subjects
+        grads, first = len(of.graded), len(of.graded) + len(of.params)
+        places = range(first, first + len(of.outputs) + len(of.units))
+        ends = np.cumsum([plan.counts[at] for at in places])[:-1]
+        self._arrays = [*params, *np.split(laid, ends), *moved]
+        self._centred = [at - grads for at in plan.centred]
+        centred = [self._arrays[at] for at in self._centred]
+        ones = np.ones(max(map(len, centred), default=0), laid.dtype)
+        self._totals = [(values, ones[: len(values)]) for values in centred]
+        self._near = ((1 - CANCELLED) * plan.size[:, 0]).tolist()
+        asked = ((plan.counts[at], plan.gated.get(at), plan.widths.get(at, 0)) for at in places)
+        runs = list(_runs(asked, laid))
         self._gates = [run for run in runs if run.gate is not None]
         self._read = [run for run in runs if run.width]
-        gates, read = sorted(plan.gated), sorted(plan.widths)
+        gates = [at for at in places if at in plan.gated]
+        read = [at for at in places if at in plan.widths]
         self._order = [gates.index(at) for at in plan.gates_at]
         self._order += [len(gates) + read.index(at) for at, _ in plan.reached_at]
 
-    def __call__(self) -> Values:
-        """Sums of squares, totals and counts, (sums,): `Columns.sums` but for the roots."""
-        for values, square, total, ones in self._parts:
-            np.vecdot(values, values, out=square)
-            if ones is not None:  # while it is in the cache
-                np.matmul(values, ones, out=total)
-        squares, totals = self._squares.astype(np.float64), self._totals.take(self._centred)
-        totals = totals.astype(np.float64)
-        if not (squares.min() > LOW and squares.max() < HIGH):
-            for at in np.flatnonzero(~((squares > LOW) & (squares < HIGH))).tolist():
-                squares[at] = exact(self._arrays[at])[0]
-        near = totals * totals < self._near * squares.take(self._centred)
-        if not near.all():
-            for place in np.flatnonzero(~near).tolist():
-                at = self._centred[place]
+    def __call__(self, grads: Sequence[float]) -> list[float]:
+        """Sums of squares, totals and counts: `Columns.sums` but for the roots.
+
+        Args:
+            grads: sums of squares of the gradients.
+        """
+        squares = [float(values.dot(values)) for values in self._arrays]
+        totals = [float(values.dot(ones)) for values, ones in self._totals]
+        if not (min(squares) > LOW and max(squares) < HIGH):
+            for at, found in enumerate(squares):
+                if not LOW < found < HIGH:
+                    squares[at] = exact(self._arrays[at])[0]
+        for place, (at, near) in enumerate(zip(self._centred, self._near, strict=True)):
+            if not totals[place] * totals[place] < near * squares[at]:
                 squares[at], totals[place] = exact(self._arrays[at])
         counts = [count for run in self._gates for count in run.crowds()]
         counts += [count for run in self._read for count in run.alive()]
-        return np.concatenate([squares, totals, [counts[at] for at in self._order]])
+        return [*grads, *squares, *totals, *(counts[at] for at in self._order)]
 
 
-def sums(plan: Columns, found: Sequence[Values]) -> Values:
+def sums(plan: Columns, found: Sequence[Sequence[float]]) -> Values:
     """What `Reduced` has found of several looks, as `Columns.sums` has it, (sums, looks)."""
-    together = np.stack(found, axis=1)
+    together = np.array(found, np.float64).T
     together[: plan.count] = np.sqrt(together[: plan.count])
     return together
 
 
-def _alike(
-    plan: Columns, laid: Array, asked: Callable[[int], Hashable]
-) -> Iterator[tuple[int, Array]]:
-    """The neighbours of one size of which the same is asked.
-
-    Yields:
-        The place of the first, and all of them, (tensors, elements).
-    """
+def _runs(asked: Iterable[tuple[int, Rule | None, int]], laid: Array) -> Iterator[Run]:
+    """The neighbours of which the same is asked: elements, gate and width of each."""
     start = 0
-    for (size, _), run in groupby(range(plan.count), lambda at: (plan.counts[at], asked(at))):
-        places = list(run)
-        end = start + len(places) * size
-        yield places[0], laid[start:end].reshape(len(places), size)
-        start = end
-
-
-def _run(values: Array, gate: Rule | None, width: int) -> Run:
-    ones = np.ones(values.shape[1] // width if width else 0, values.dtype)
-    return Run(values, np.empty_like(values), ones, gate, width)
+    for (size, gate, width), run in groupby(asked):
+        count = len(list(run))
+        values = laid[start : start + count * size].reshape(count, size)
+        ones = np.ones(size // width if width else 0, laid.dtype)
+        yield Run(values, np.empty_like(values), ones, gate, width)
+        start += count * size

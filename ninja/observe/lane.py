@@ -22,8 +22,6 @@ from ninja.observe.calls import Call, Look, at_end
 from ninja.observe.gather import Gathered
 from ninja.observe.outputs import are_many
 from ninja.observe.seen import Seen
-from ninja.observe.updates import Room
-from ninja.probes.blocks import Values
 from ninja.probes.columns import Columns
 
 ELEMENTS = 1 << 20
@@ -59,7 +57,7 @@ class Lane:
     """Looks at a network whose calls are known.
 
     Attributes:
-        rooms: for the gradients and matrices of each group.
+        rooms: for the matrices of each group.
     """
 
     def __init__(
@@ -84,33 +82,29 @@ class Lane:
         self._axes = [calls[index].axis if calls[index].read else -1 for index in self._deltas]
         self._tensors = [one.tensor for one in gathered.params]
         self._pointers = [p.data_ptr() for p in self._tensors]
-        sections = self._sections([calls[at].shape for at in (*self._deltas, *self._values)])
-        pieces, laid = _laid(self._tensors[0], sections)
-        grads, self._copies, before = pieces
-        self._moved, self._weights = before, self._matrices()
-        self.rooms: list[Room] = []
-        for group in self._groups:
-            own, matrices = len(group.members), len(group.matrices)
-            self.rooms.append(Room(grads[:own], before[:matrices]))
-            grads, before = grads[own:], before[matrices:]
-        self._reduced = Reduced(plan, laid)
+        params = {one: array(one.tensor.detach()) for one in gathered.params}
+        self.rooms = [
+            [(np.empty_like(params[one]), params[one]) for one in group.matrices]
+            for group in self._groups
+        ]
+        self._moved = [pair for room in self.rooms for pair in room]
+        self._copies, laid = self._laid([calls[at].shape for at in (*self._deltas, *self._values)])
+        self._reduced = Reduced(plan, list(params.values()), laid, [to for to, _ in self._moved])
         self._handle: RemovableHandle | None = None
         self._came_by: list[RemovableHandle] = []
         self._called: list[nn.Module] = []
         self._outputs: list[Tensor] = []
         self._broken = False
-        self._waiting: list[tuple[Seen, Values]] = []
+        self._waiting: list[tuple[Seen, list[float]]] = []
 
-    def _sections(self, shapes: list[torch.Size]) -> list[list[torch.Size]]:
-        """The shapes of all that is measured, in the plan's order: what comes at one time."""
+    def _laid(self, shapes: list[torch.Size]) -> tuple[list[Tensor], Array]:
+        """Room for the deltas and the outputs, end to end, and the same as one array."""
         for index, axis in enumerate(self._axes):
             shapes[index] = torch.empty(shapes[index], device="meta").movedim(axis, -1).shape
-        members = [one.tensor.shape for group in self._groups for one in group.members]
-        matrices = [weight.shape for weight in self._matrices()]
-        return [members, [*(p.shape for p in self._tensors), *shapes], matrices]
-
-    def _matrices(self) -> list[Tensor]:
-        return [one.tensor.detach() for group in self._groups for one in group.matrices]
+        sizes = [shape.numel() for shape in shapes]
+        laid = self._tensors[0].new_empty(sum(sizes))
+        pieces = zip(laid.split(sizes), shapes, strict=True)
+        return [piece.view(shape) for piece, shape in pieces], array(laid)
 
     def arm(self) -> None:
         """Listen, until `disarm`; what was listed before is let go of."""
@@ -179,23 +173,24 @@ class Lane:
         """
         if not self._take():
             return False
-        if self._moved:  # the sign of an update does not matter to its deviation
-            torch._foreach_sub_(self._moved, self._weights)  # pyright: ignore[reportPrivateImportUsage]
+        squares = [square for group in self._groups for square in group.squares or ()]
         with np.errstate(all="ignore"):  # what is not finite is a number too
-            self._waiting.append((seen, self._reduced()))
+            for before, weight in self._moved:
+                np.subtract(weight, before, out=before)
+            self._waiting.append((seen, self._reduced(squares)))
         if len(self._waiting) >= WAITING:
             self.flush()
         return True
 
     def _take(self) -> bool:
-        """Copy weights, deltas and outputs, if the network was called as it was before."""
+        """Copy the deltas and outputs, if the network was called as it was before."""
         outputs = self._outputs
         if (
             self._called != self._places
             or [y.shape for y in outputs] != self._shapes
             or [y._version for y in outputs] != self._versions
             or [p.data_ptr() for p in self._tensors] != self._pointers
-            or any(not group.held or group.before is None for group in self._groups)
+            or any(group.squares is None or group.before is None for group in self._groups)
         ):
             return False
         deltas = [outputs[index].grad for index in self._deltas]
@@ -206,7 +201,6 @@ class Lane:
             if axis != -1:
                 found[at] = found[at].movedim(axis, -1)
         found += [outputs[index] for index in self._values]
-        found[:0] = self._tensors
         with torch.no_grad():
             torch._foreach_copy_(self._copies, found)  # pyright: ignore[reportPrivateImportUsage]
         return True
@@ -219,17 +213,6 @@ class Lane:
             columns = self._plan.columns(found, np.ones(1), None)
             for (seen, _), values in zip(waiting, columns.T, strict=True):
                 seen.take(self._plan.cells, values)
-
-
-def _laid(
-    like: Tensor, sections: Sequence[Sequence[torch.Size]]
-) -> tuple[list[list[Tensor]], Array]:
-    """Room for tensors of these shapes, section by section, and the same as one array."""
-    shapes = [shape for section in sections for shape in section]
-    sizes = [shape.numel() for shape in shapes]
-    laid = like.detach().new_empty(sum(sizes))
-    pieces = iter(piece.view(of) for piece, of in zip(laid.split(sizes), shapes, strict=True))
-    return [[next(pieces) for _ in section] for section in sections], array(laid)
 
 
 def _forget(outputs: Sequence[Tensor]) -> None:

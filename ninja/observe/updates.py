@@ -4,14 +4,16 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from ninja.observe.arrays import Array, square
 from ninja.observe.closely import Spread, spread
 from ninja.observe.modules import Modules, Owned
 from ninja.observe.seen import Seen
@@ -20,17 +22,8 @@ from ninja.observe.sums import Sums, sums
 FRAMES = 8
 """Between an optimizer's hook and the scaler that called it, at most."""
 
-
-class Room(NamedTuple):
-    """Where the fast lane has a group's tensors copied to.
-
-    Attributes:
-        grads: for the gradients of all members.
-        before: for the matrices as they are before the update.
-    """
-
-    grads: list[Tensor]
-    before: list[Tensor]
+Room = list[tuple[Array, Array]]
+"""Arrays to copy into, and arrays to copy."""
 
 
 @dataclass
@@ -50,8 +43,8 @@ class Group:
         dense: none of them was sparse.
         before: the matrices before the update; none before they were copied.
         spreads: histograms of the matrices' gradients, if a closer look is due.
-        room: in the fast lane, tensors to copy into.
-        held: in the fast lane, all gradients were copied.
+        room: in the fast lane, arrays for the matrices, and these themselves as arrays.
+        squares: in the fast lane, sums of squares of all gradients; none if one is missing.
     """
 
     optimizer: Optimizer | None
@@ -64,10 +57,10 @@ class Group:
     graded: list[Owned] = field(default_factory=list)
     grads: list[Sums] = field(default_factory=list)
     dense: bool = True
-    before: list[Tensor] | None = None
+    before: Sequence[Tensor] | None = None
     spreads: list[tuple[str, Spread]] | None = None
     room: Room | None = None
-    held: bool = False
+    squares: list[float] | None = None
 
     def clear(self, room: Room | None, *, close: bool) -> None:
         """Before the next due step."""
@@ -75,7 +68,7 @@ class Group:
         self.backed = self.late = False
         self.graded, self.grads, self.before = [], [], None
         self.spreads = [] if close else None
-        self.room, self.held = room, False
+        self.room, self.squares = room, None
 
     def came(self) -> None:
         """A backward pass has ended: take the gradients, unless the parameters have moved."""
@@ -91,10 +84,9 @@ class Group:
         if self.room is None:
             self._reduce(grads)
             return
-        present = [grad for grad in grads if grad is not None]
-        self.held = len(present) == len(grads)
-        if self.held:
-            _copy(self.room.grads, present)
+        arrays = [grad.numpy() for grad in grads if grad is not None]
+        with np.errstate(all="ignore"):  # what overflows is taken again
+            self.squares = [square(of) for of in arrays] if len(arrays) == len(grads) else None
 
     @torch.no_grad()
     def _reduce(self, grads: Sequence[Tensor | None]) -> None:
@@ -111,12 +103,11 @@ class Group:
 
     def copy(self) -> None:
         """Take the matrices as they are before the update."""
-        weights = [one.tensor.detach() for one in self.matrices]
+        self.before = []
         if self.room is None:
-            self.before = [weight.clone() for weight in weights]
-        else:
-            self.before = self.room.before
-            _copy(self.before, weights)
+            self.before = [one.tensor.detach().clone() for one in self.matrices]
+        for before, weight in self.room or ():
+            before[...] = weight
 
     def moved(self) -> Iterator[tuple[Owned, Tensor]]:
         """The matrices that had a gradient, and what they were before the update."""
@@ -128,7 +119,7 @@ class Group:
     @property
     def noted(self) -> bool:
         """Whether there were gradients."""
-        return bool(self.graded) or self.held
+        return bool(self.graded) or self.squares is not None
 
 
 class Updates:
@@ -249,12 +240,6 @@ class Updates:
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         for group in self.groups if self._armed else ():
             group.stepped = group.stepped or group.optimizer is optimizer
-
-
-@torch.no_grad()
-def _copy(into: list[Tensor], tensors: list[Tensor]) -> None:
-    if tensors:  # torch refuses none
-        torch._foreach_copy_(into, tensors)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _rate(optimizer: Optimizer) -> float:

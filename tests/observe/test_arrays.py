@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ninja.observe.arrays import Reduced, array, crowd, exact, living, moments, sums
+from ninja.observe.arrays import Reduced, array, crowd, exact, living, moments, square, sums
 from ninja.probes.columns import Columns, alive, saturated
 from ninja.rules import Sigmoid, Tanh
 from tests.probes.steps import normal
@@ -25,12 +25,14 @@ def test_moments_are_those_of_python(values: list[float], dtype: type[np.floatin
     found = moments(given)
     assert found[0] == pytest.approx(squares, rel=1e-5)
     assert found[1] == pytest.approx(total, rel=1e-5, abs=1e-5 * math.sqrt(squares * len(plain)))
+    assert square(given) == pytest.approx(squares, rel=1e-5)
 
 
 @pytest.mark.parametrize("power", [-100, 0, 100])
 def test_a_square_that_float32_does_not_hold(power: int) -> None:
     given = np.full(3, 2.0**power, np.float32)
     with np.errstate(all="ignore"):
+        assert square(given) == pytest.approx(3 * 4.0**power)
         assert moments(given)[0] == pytest.approx(3 * 4.0**power)
     assert exact(given) == (3 * 4.0**power, 3 * 2.0**power)
 
@@ -55,22 +57,31 @@ def test_counts_are_those_of_the_probes() -> None:
 
 def test_a_plan_is_reduced_as_by_the_probes_while_the_contents_change() -> None:
     plan = plan_of(tensors())
-    laid = np.empty(sum(t.numel() for t in tensors()), np.float32)
-    reduced = Reduced(plan, laid)
+    params = [array(t) for t in tensors()[1:4]]
+    laid = np.empty(4 * 30, np.float32)
+    moved = [np.empty(20, np.float32)]
+    reduced = Reduced(plan, params, laid, moved)
     for seed in (0, 50, 100):
-        laid[...] = np.concatenate([array(t) for t in tensors(seed)])
-        columns = plan.columns(sums(plan, [reduced()]), np.ones(1), None)[:, 0]
+        grad, *rest, direction = tensors(seed)
+        for into, t in zip(params, rest[:3], strict=True):
+            into[...] = array(t)
+        laid[...] = np.concatenate([array(t) for t in rest[3:]])
+        moved[0][...] = array(direction)
+        found = sums(plan, [reduced([square(array(grad))])])
+        columns = plan.columns(found, np.ones(1), None)[:, 0]
+        expected = look([grad, *rest, direction], plan)
         assert dict(zip(map(tuple, plan.cells), columns, strict=True)) == pytest.approx(
-            look(tensors(seed), plan), rel=1e-5
+            expected, rel=1e-5
         )
 
 
 def test_what_vanishes_in_a_plan_is_taken_again() -> None:
-    small = [t * 2.0**-90 for t in tensors()]
-    plan = Columns(SUBJECTS, [t.numel() for t in small])
-    reduced = Reduced(plan, np.concatenate([array(t) for t in small]))
+    grad, *rest, direction = (t * 2.0**-90 for t in tensors())
+    plan = Columns(SUBJECTS, [t.numel() for t in (grad, *rest, direction)])
+    laid = np.concatenate([array(t) for t in rest[3:]])
+    reduced = Reduced(plan, [array(t) for t in rest[:3]], laid, [array(direction)])
     with np.errstate(all="ignore"):
-        found = plan.columns(sums(plan, [reduced()]), np.ones(1), None)[:, 0]
+        found = plan.columns(sums(plan, [reduced([square(array(grad))])]), np.ones(1), None)[:, 0]
     expected = look(tensors(), plan)
     for cell, value in zip(map(tuple, plan.cells), found, strict=True):
         scale = 1 if cell[2] in ("update_ratio", "dead", "saturated") else 2.0**-90

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 from ninja.observe.modules import Modules
-from ninja.observe.updates import Room, Updates, _rate
+from ninja.observe.updates import Updates, _rate
 from tests.observe.trainings import mlp
 
 X = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
@@ -169,27 +170,25 @@ def test_without_a_scaler_there_is_no_scale() -> None:
     updates.stop()
 
 
-def test_in_the_fast_lane_its_room_is_filled() -> None:
+def test_in_the_fast_lane_arrays_are_filled() -> None:
     model = mlp()
     optimizer = SGD(model.parameters(), lr=0.5)
     updates = listening(model, optimizer)
     (group,) = updates.groups
-    room = Room(
-        [torch.zeros_like(one.tensor) for one in group.members],
-        [torch.zeros_like(one.tensor) for one in group.matrices],
-    )
+    arrays = [one.tensor.detach().numpy() for one in group.matrices]
+    room = [(np.empty_like(array), array) for array in arrays]
     updates.arm([room])
     weights = [one.tensor.detach().clone() for one in group.matrices]
     model(X).sum().backward()
     optimizer.step()
-    for before, weight in zip(room.before, weights, strict=True):
-        assert torch.equal(before, weight)
-    assert group.held
-    for copy, one in zip(room.grads, group.members, strict=True):
-        assert one.tensor.grad is not None
-        assert torch.equal(copy, one.tensor.grad)
+    for (before, _), weight in zip(room, weights, strict=True):
+        assert torch.equal(torch.from_numpy(before), weight)
+    assert group.squares is not None
+    grads = [one.tensor.grad for one in group.members]
+    squares = [grad.square().sum().item() for grad in grads if grad is not None]
+    assert group.squares == pytest.approx(squares, rel=1e-5)
     model.zero_grad()
     updates.arm([room])
     updates.note()
-    assert not group.held  # one was missing
+    assert group.squares is None  # one was missing
     updates.stop()
