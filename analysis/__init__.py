@@ -4,7 +4,7 @@ In a notebook, from a clone:
 
 >>> import analysis
 >>> runs, steps, layers = analysis.load("outputs/gradient_health")
->>> runs.groupby(["norm.name", "init.gain"])["loss_validation"].mean()
+>>> runs.groupby(["norm.name", "gain"])["loss_validation"].mean()
 
 `load` and `read` make tidy tables, `settings` says what differs between runs, `stats` gives means
 and shares with their intervals. `figures` draws, `report` writes the page, `compare` two sets of
