@@ -4,12 +4,15 @@
 
 Two trainings as people write them, on one thread: an MLP of five hidden layers of 100 with tanh, at
 batch 32, by SGD; and a transformer of two layers, 64 wide, with four heads, at batch 16 and 32
-tokens, by AdamW. Each way of looking trains a network of its own. They take turns, round after
-round, and a ratio is the median over the rounds of (this way / nothing, of the same round).
+tokens, by AdamW. Each way of looking trains a network of its own, in a process of its own: hooks of
+all modules, while they wait for a due step, are called by other trainings too. They take turns,
+round after round, and a ratio is the median over the rounds of (this way / nothing, of the same
+round).
 """
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -17,6 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -41,12 +46,24 @@ class Contender:
     Attributes:
         network: which.
         name: of the way.
-        steps: trains so many.
+        process: that trains.
+        turns: to it.
     """
 
     network: str
     name: str
-    steps: Callable[[int], None]
+    process: BaseProcess
+    turns: Any
+
+    def turn(self, steps: int) -> float:
+        """Train so many; the seconds that it took."""
+        self.turns.send(steps)
+        return self.turns.recv()
+
+    def stop(self) -> None:
+        """Let the process end."""
+        self.turns.send(0)
+        self.process.join()
 
 
 class Transformer(nn.Module):
@@ -103,9 +120,11 @@ def stepped(optimizer: torch.optim.Optimizer, loss: Loss, after: After) -> Calla
     return steps
 
 
-def by_wandb(net: nn.Module, every: int, index: int) -> After:
+def by_wandb(net: nn.Module, every: int) -> After:
     """`wandb.watch`, offline: histograms of gradients and parameters, every so many steps."""
-    wandb.watch(net, log="all", log_freq=every, idx=index)
+    quiet = wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True)
+    wandb.init(mode="offline", project="benchmark", settings=quiet)
+    wandb.watch(net, log="all", log_freq=every)
     numbers: Iterator[int] = iter(range(10**9))
 
     def after(loss: Tensor) -> None:
@@ -115,21 +134,49 @@ def by_wandb(net: nn.Module, every: int, index: int) -> After:
     return after
 
 
-def contenders(held: ExitStack) -> list[Contender]:
-    found: list[Contender] = []
-    for network, made in (("MLP of 5 x 100", mlp), ("transformer", transformer)):
-        _, optimizer, loss = made()
-        found.append(Contender(network, "nothing", stepped(optimizer, loss, lambda _: None)))
-        for every in (10, 1):
-            often = "every step" if every == 1 else f"every {every}"
-            net, optimizer, loss = made()
-            health = held.enter_context(ninja.watch(net, optimizer, every=every))
-            steps = stepped(optimizer, loss, health.step)
-            found.append(Contender(network, f"ninja.watch, {often}", steps))
-            net, optimizer, loss = made()
-            steps = stepped(optimizer, loss, by_wandb(net, every, len(found)))
-            found.append(Contender(network, f"wandb.watch, {often}", steps))
-    return found
+NETWORKS = {"MLP of 5 x 100": mlp, "transformer": transformer}
+WAYS = {
+    "nothing": ("", 0),
+    "ninja.watch, every 10": ("ninja", 10),
+    "wandb.watch, every 10": ("wandb", 10),
+    "ninja.watch, every step": ("ninja", 1),
+    "wandb.watch, every step": ("wandb", 1),
+}
+
+
+def trains(turns: Any, network: str, way: str, device: str) -> None:
+    """A process: told how many steps, it makes them and says what they took, until told none."""
+    torch.set_num_threads(1)
+    torch.set_default_device(device)
+    torch.manual_seed(0)
+    keep_freed_memory()
+    net, optimizer, loss = NETWORKS[network]()
+    looks, every = WAYS[way]
+    after: After = lambda _: None  # noqa: E731
+    with ExitStack() as held:
+        if looks == "ninja":
+            after = held.enter_context(ninja.watch(net, optimizer, every=every)).step
+        elif looks == "wandb":
+            after = by_wandb(net, every)
+        steps = stepped(optimizer, loss, after)
+        while n := turns.recv():
+            start = time.perf_counter()
+            steps(n)
+            wait()
+            turns.send(time.perf_counter() - start)
+    if looks == "wandb":
+        wandb.finish()
+
+
+def contenders(device: str) -> Iterator[Contender]:
+    """All of them, their processes begun."""
+    context = get_context("spawn")
+    for network in NETWORKS:
+        for way in WAYS:
+            here, there = context.Pipe()
+            process = context.Process(target=trains, args=(there, network, way, device))
+            process.start()
+            yield Contender(network, way, process, here)
 
 
 def wait() -> None:
@@ -142,20 +189,13 @@ def measure(found: list[Contender], rounds: int, seconds: float) -> dict[str, di
     """Medians over the rounds, by network."""
     repeats: list[int] = []
     for one in found:
-        one.steps(WARM)
-        wait()
-        start = time.perf_counter()
-        one.steps(10)
-        wait()
-        each = (time.perf_counter() - start) / 10
+        one.turn(WARM)
+        each = one.turn(10) / 10
         repeats.append(max(10, round(seconds / each / 10) * 10))  # whole tens: a look in each
     times: list[list[float]] = [[] for _ in found]
     for _ in range(rounds):
         for at, one in enumerate(found):
-            start = time.perf_counter()
-            one.steps(repeats[at])
-            wait()
-            times[at].append((time.perf_counter() - start) / repeats[at])
+            times[at].append(one.turn(repeats[at]) / repeats[at])
     plain = {one.network: at for one, at in zip(found, times) if one.name == "nothing"}
     table: dict[str, dict[str, Any]] = {}
     for one, at in zip(found, times):
@@ -175,17 +215,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_default_device(options.device)
-    torch.manual_seed(0)
-    keep_freed_memory()
-    quiet = wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        wandb.init(mode="offline", dir=folder, project="benchmark", settings=quiet),
-        ExitStack() as held,
-    ):
-        table = measure(contenders(held), options.rounds, options.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["WANDB_DIR"] = folder
+        found = list(contenders(options.device))
+        table = measure(found, options.rounds, options.seconds)
+        for one in found:
+            one.stop()
     if options.json:
         print(json.dumps(table, indent=1))
         return
