@@ -17,7 +17,7 @@ from analysis.palette import VERDICTS
 from analysis.tables import Records
 
 NAME = "verdicts"
-ROWS, COLUMNS = 24, 7
+ROWS, COLUMNS = 24, 6
 ROW = 0.34
 """Height of a cell, in inches."""
 
@@ -82,7 +82,7 @@ class _Drawing(Drawing):
         rows, columns = self.over.panels, self.over.series
         left = min(3.2, 0.3 + 0.068 * max(map(len, rows)))
         wide = min(2.2, (layout.WIDTH - left - 0.3) / len(columns))
-        heads = [wrap(name, max(8, int(wide / 0.072))) for name in columns]
+        heads = [_head(name, max(8, int(wide / 0.072))) for name in columns]
         room = layout.Room(
             left=left,
             right=layout.WIDTH - left - wide * len(columns),
@@ -105,6 +105,12 @@ class _Drawing(Drawing):
             at = columns.index(cell["series"]), rows.index(cell["panel"])
             _cell(axes, at, cell["verdict"], f"{cell['runs']} of {cell['of']}", wide, theme)
         return made.figure
+
+
+def _head(name: str, room: int) -> list[str]:
+    """In lines of so many letters; a key and a value that are longer part at the "="."""
+    parted = (word if len(word) <= room else word.replace("=", "= ") for word in name.split())
+    return wrap(" ".join(parted), room)
 
 
 def _cell(axes: Axes, at: tuple[int, int], word: str, told: str, wide: float, theme: Theme) -> None:

@@ -12,7 +12,7 @@ from analysis import stats
 from analysis.kinds import HEALTHY, UNKNOWN, kinds
 from analysis.report.axes import decisive, described, tied
 from analysis.report.fixes import Tried, tried
-from analysis.settings import apart, setting
+from analysis.settings import apart, setting, varying
 from analysis.stats import Interval
 from analysis.tables import Records
 from ninja.diagnosis import KINDS
@@ -149,7 +149,7 @@ def _study(name: str, runs: pd.DataFrame) -> Study:
         _group(kind, runs[of == kind], runs, turns)
         for kind in sorted(of.unique(), key=lambda kind: order.index(kind))
     ]
-    bound = tied(runs[keys], turns)
+    bound = tied(runs[[key for key in varying(runs) if key != "seed"]], turns)
     others = tuple(key for key in keys if key not in turns and key not in bound)
     healthy = int(runs["healthy"].sum())
     best = _best(runs[of == HEALTHY], keys, turns)

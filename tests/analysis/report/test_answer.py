@@ -91,10 +91,14 @@ def test_a_wrong_gradient_is_called_wrong(grid: Path) -> None:
     assert "by hand against autograd: WRONG, the largest gap is 5.0e-01" in lines(answer(wrong))[-1]
 
 
-def test_keys_that_never_differ_alone_are_not_told_apart(tmp_path: Path) -> None:
-    """One run has another gain and another rate: nobody knows which of them it was."""
-    made.run(tmp_path / "study" / "a", config={"init": {"gain": "1"}, "optimizer": {"lr": 1e6}})
-    made.run(tmp_path / "study" / "b", growth=0.01, config={"init": {"gain": "5/3"}})
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_keys_that_never_differ_alone_are_not_told_apart(tmp_path: Path, seeds: int) -> None:
+    """Some runs have another gain and another rate: nobody knows which of them it was."""
+    other = {"init": {"gain": "1"}, "optimizer": {"lr": 1e6}}
+    for seed in range(seeds):
+        made.run(tmp_path / "study" / f"a{seed}", seed=seed, config=other)
+        here = tmp_path / "study" / f"b{seed}"
+        made.run(here, seed=seed, growth=0.01, config={"init": {"gain": "5/3"}})
     (study,) = answer(analysis.read(tmp_path)).studies
     assert (study.keys, study.tied, study.others) == (("init.gain",), ("optimizer.lr",), ())
 
