@@ -112,8 +112,10 @@ def write(study: Path, looks: int, kept: Kept) -> None:
         for name, table in ((STEPS, kept.steps), (LAYERS, kept.layers)):
             buffer = io.BytesIO()
             pq.write_table(table, buffer)
-            durable.write(place / name, buffer.getvalue())
-            index[name] = _digest(buffer.getbuffer()).decode()
+            with buffer.getbuffer() as written:  # no copy: of 10,000 runs it is 200 MB
+                durable.write(place / name, written)
+                index[name] = _digest(written).decode()
+            del buffer
         content = orjson.dumps(index)
         durable.write(place / INDEX, _digest(content) + b"\n" + content)
     except OSError:  # it is only kept to save time

@@ -11,7 +11,7 @@ CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 looks for a run need not load torch."""
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | memoryview) -> None:
     """Replace a file: after a crash it holds the old content or the new, never a part.
 
     The file is synchronised before the rename, and the folder after it.
