@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 import analysis
-from analysis.figures import BUILDERS, DARK, LIGHT, Figure, Theme, figures, save, svg
+from analysis.figures import BUILDERS, DARK, LIGHT, NEEDS, Figure, Theme, figures, save, svg
 from analysis.figures.groups import by_setting
 from analysis.figures.style import styled
 from analysis.palette import VERDICTS
@@ -361,3 +361,7 @@ def test_of_keys_that_go_together_the_first_is_told(tmp_path: Path) -> None:
     runs = analysis.read(tmp_path).runs
     assert {"init.gain", "model.n_layers", "model.n_hidden"} <= set(varying(runs))
     assert len(apart(runs)) == len(varying(runs)) - 1
+
+
+def test_it_is_told_what_every_figure_needs() -> None:
+    assert list(NEEDS) == list(BUILDERS)

@@ -53,6 +53,10 @@ def test_numbers_are_those_of_a_careful_look(
     taken.clear()
     careful = rows(kind)
     assert taken == []
+    must_be_alike(fast, careful)
+
+
+def must_be_alike(fast: list[dict[str, Any]], careful: list[dict[str, Any]]) -> None:
     for row, other in zip(fast, careful, strict=True):
         assert row["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
         for of, same in zip(row["layers"], other["layers"], strict=True):
@@ -102,6 +106,31 @@ def test_axes_and_widths_of_convolutions(taken: list[bool]) -> None:
 def test_what_cannot_be_repeated_is_not(kind: str, taken: list[bool]) -> None:
     assert rows(kind)
     assert taken == []
+
+
+def late() -> Training:
+    """Gradients are there from the first step on, and updates from the eighth."""
+    model = mlp()
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    def step(number: int) -> Tensor:
+        x, y = batch(number, 5, 6)
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        if number >= 8:
+            optimizer.step()
+        return loss
+
+    return Training(model, optimizer, step)
+
+
+def test_it_waits_for_the_first_update(taken: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = rows(late)
+    assert taken
+    assert all(taken)
+    monkeypatch.setattr(measure, "fits", lambda *_: False)
+    must_be_alike(fast, rows(late))
 
 
 def changing(change: Callable[[int, Training], tuple[int, ...]]) -> Callable[[], Training]:
