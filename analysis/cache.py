@@ -81,13 +81,13 @@ def read(study: Path, looks: int) -> Kept | None:
 def _whole(path: Path) -> bytes:
     """The index, behind the digest that it begins with."""
     digest, _, content = path.read_bytes().partition(b"\n")
-    if digest != _digest(content):
+    if digest != _digest(content).encode():
         raise ValueError(f"{path}: damaged")
     return content
 
 
-def _digest(content: bytes | memoryview) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
+def _digest(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _table(path: Path, digest: str) -> pa.Table:
@@ -114,9 +114,9 @@ def write(study: Path, looks: int, kept: Kept) -> None:
             pq.write_table(table, buffer)
             with buffer.getbuffer() as written:  # and no copy of it
                 durable.write(place / name, written)
-                index[name] = _digest(written).decode()
+                index[name] = _digest(written)
             del buffer
         content = orjson.dumps(index)
-        durable.write(place / INDEX, _digest(content) + b"\n" + content)
+        durable.write(place / INDEX, _digest(content).encode() + b"\n" + content)
     except OSError:  # it is only kept to save time
         return

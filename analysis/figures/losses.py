@@ -96,17 +96,14 @@ class _Drawing(Drawing):
         made = layout.panels(
             count, columns, height=1.5 if count > 1 else 2.2, room=room, legend=names
         )
-        shown = self.data[["median", "low", "high"]].to_numpy(dtype=float)
-        chance = [self.chance] if np.isfinite(self.chance) else []
-        low, high = (
-            float(np.nanmin([*shown.flat, *chance])),
-            float(np.nanmax([*shown.flat, *chance])),
-        )
+        values = self.data[["median", "low", "high"]].to_numpy(dtype=float)
+        shown = np.append(values, self.chance)
+        low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
         for axes, panel in zip(made.flat, self.over.panels, strict=True):
             layout.step_axis(axes, float(self.data["step"].max()))
             if low > 0 and high > 20 * low:
                 layout.log_axis(axes)
-                axes.set_ylim(*layout.span(shown, *chance))
+                axes.set_ylim(*layout.span(shown))
             else:
                 room_ = 0.05 * max(high - low, 0.1)
                 axes.set_ylim(low - room_, high + room_)
