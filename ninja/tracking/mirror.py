@@ -27,13 +27,16 @@ from ninja.tracking import identity
 from ninja.tracking.account import said
 from ninja.tracking.priority import Priority
 from ninja.tracking.server import RefusedError, Server, ServerError
-from ninja.tracking.session import INTERRUPTED, Heard, Session, exit_at_once, load
+from ninja.tracking.session import INTERRUPTED, Heard, Session, end_service, exit_at_once, load
 
 SECONDS = 1.0  # between two looks at the records
 SHARE = 0.02  # of the time, at most, goes into reading records again and again
 LIVE = 4
 """Runs whose local files grow while they are trained. Where there are more, in a sweep, each is
 written when it has ended: nobody watches them offline, and an open run takes memory."""
+
+WRITING = 2.0
+"""Seconds for `wandb-core` to write its files in the end; it does so each second anyway."""
 
 BYTES_A_SECOND = 100_000  # a slow line, which a long record is given the time for
 
@@ -239,6 +242,7 @@ def main() -> None:
         tell({"loaded": address})
         loaded.set()
         _Mirror(server, address, tell).serve(inbox)
+        end_service(WRITING)
         tell({"closed": True})
     except BrokenPipeError:  # the trainer is gone
         code = 1

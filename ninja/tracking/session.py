@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -71,14 +74,26 @@ def load(heard: Heard, priority: Priority) -> str:
     return library.settings.base_url
 
 
-def end_service() -> None:
-    """End `wandb-core`, which else would notice by itself, later, that its parent is gone."""
+def end_service(seconds: float = 0.0) -> None:
+    """End `wandb-core`, which else would notice by itself, later, that its parent is gone.
+
+    When a run's `finish` returns, its last rows may still be on their way to its file.
+
+    Args:
+        seconds: it has to write what it was given; a hanging server would have it wait for ever.
+    """
     import wandb
 
     service = wandb.setup()._connection
-    if service is not None and service._proc is not None:
-        service._proc._process.kill()
-        service._proc.join()
+    if service is None or service._proc is None:
+        return
+    process = service._proc._process
+    if seconds and process.poll() is None:
+        threading.Thread(target=service.teardown, args=(0,), daemon=True).start()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    process.kill()
+    process.wait()
 
 
 def exit_at_once(code: int) -> NoReturn:

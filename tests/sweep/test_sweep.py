@@ -367,7 +367,7 @@ def test_a_bare_sweep_is_the_default_one(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode in (0, 1), done.stderr
-    assert "120 jobs, 120 to train in 8 stacks of 15" in done.stdout
+    assert "120 jobs, 120 to train in " in done.stdout
     found = folders(tmp_path, "gradient_health")
     assert len(found) == 120
     assert all((folder / records.STEPS).exists() for folder in found)
