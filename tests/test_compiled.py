@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -30,6 +31,8 @@ from ninja.train import Training, begin_together, params_of, train_step
 from tests.faults import fault_of
 from tests.needs import needs_compiler
 from tests.test_fit_together import PROBE, WORDS, place, tables, together
+
+pytestmark = pytest.mark.xdist_group("compiled")  # what one compiles is there for the others
 
 ROOT = Path(__file__).parents[1]
 BASE = RunConfig(model=ModelConfig(n_hidden=16), compile=True)
@@ -234,15 +237,54 @@ def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 TORCHS_OWN = pytest.mark.filterwarnings("ignore:.*is deprecated.*:DeprecationWarning:torch")
 
 
+WRAPPER = """#!/bin/sh
+case "$*" in *--version*) ;; *) echo "$*" >> {log} ;; esac
+exec g++ "$@"
+"""
+
+
+class Kept(NamedTuple):
+    """What one process has left for others.
+
+    Attributes:
+        environment: names the code that it has compiled, and a compiler that writes a log.
+        log: of the compiler's calls.
+        calls: those of the first process, for code.
+        out: where its runs lie.
+    """
+
+    environment: dict[str, str]
+    log: Path
+    calls: list[str]
+    out: Path
+
+
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("inductor")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """After a process with a stack of two: to compile takes so long that one must do."""
+    here = tmp_path_factory.mktemp("kept")
+    log, wrapper, out = here / "log", here / "g++", here / "out"
+    wrapper.write_text(WRAPPER.format(log=log))
+    wrapper.chmod(0o755)
+    environment = {"TORCHINDUCTOR_CACHE_DIR": str(here / "cache"), "CXX": str(wrapper)}
+    done = typed(environment, "-m", "seed=1,2", *FEW, f"output={out}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Kept(environment, log, calls(log), out)
 
 
-def typed(cache: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
+FEW = ("steps=10", "model.n_hidden=8", "hydra.launcher.workers=1")
+
+
+def calls(log: Path) -> list[str]:
+    """Of a compiler, for code."""
+    lines = log.read_text().splitlines()
+    return [line for line in lines if "cpp_fused" in line or ".main." in line]
+
+
+def typed(environment: dict[str, str], *overrides: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*overrides),
-        env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(cache)} | environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=500,
@@ -304,34 +346,17 @@ def test_runs_of_a_stack_are_the_runs_alone(tmp_path: Path) -> None:
         assert_same(place(one, tmp_path / "stack"), place(one, tmp_path / "alone"))
 
 
-WRAPPER = """#!/bin/sh
-case "$*" in *--version*) ;; *) echo "$*" >> {log} ;; esac
-exec g++ "$@"
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.long
 @needs_compiler
-def test_the_code_is_kept_for_other_processes(tmp_path: Path) -> None:
+def test_the_code_is_kept_for_other_processes(kept: Kept) -> None:
     """The second process, with another stack, calls the compiler for no code."""
-    log, wrapper = tmp_path / "log", tmp_path / "g++"
-    wrapper.write_text(WRAPPER.format(log=log))
-    wrapper.chmod(0o755)
-    for seeds, said in (("1,2", True), ("3,4,5", False)):
-        log.write_text("")
-        done = typed(
-            tmp_path / "cache",
-            *("-m", f"seed={seeds}", "steps=10", "model.n_hidden=8", f"output={tmp_path}/out"),
-            *("hydra.launcher.workers=1",),
-            CXX=str(wrapper),
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        calls = [
-            line for line in log.read_text().splitlines() if "cpp_fused" in line or ".main." in line
-        ]
-        assert bool(calls) == said, log.read_text()
-    assert len(list((tmp_path / "out/default").glob("*/result.json"))) == 5
+    assert kept.calls
+    kept.log.write_text("")
+    done = typed(kept.environment, "-m", "seed=3,4,5", *FEW, f"output={kept.out}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert calls(kept.log) == []
+    assert len(list((kept.out / "default").glob("*/result.json"))) == 5
 
 
 BROKEN = """#!/bin/sh
@@ -357,27 +382,30 @@ def test_what_stops_the_compiler(name: str, value: str, said: str, tmp_path: Pat
     broken = tmp_path / "broken"
     broken.write_text(BROKEN)
     broken.chmod(0o755)
-    given = {name: value.format(here=tmp_path)}
+    given = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    given |= {name: value.format(here=tmp_path)}
     args = ("steps=10", "model.n_hidden=8", f"output={tmp_path}/out")
-    done = typed(tmp_path / "cache", *args, **given)
+    done = typed(given, *args)
     assert done.returncode == 2
     assert done.stderr.startswith(f"ninja: compile: {said}")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stdout
     if name == "PATH":
-        done = typed(tmp_path / "cache", "-m", "seed=1,2", *args, **given)
+        done = typed(given, "-m", "seed=1,2", *args)
         assert done.returncode == 1
         assert "2 failed  (2 jobs" in done.stdout
         assert done.stdout.count(f"compile: {said[:20]}") == 4  # as it happens, and in the table
         assert "Traceback" not in done.stdout + done.stderr
 
 
-def killed(cache: Path, overrides: Sequence[str], folder: Path, after: float) -> bool:
+def killed(
+    environment: dict[str, str], overrides: Sequence[str], folder: Path, after: float
+) -> bool:
     """Start it, and kill it so long after it saved a run; whether it was still at work."""
     began = time.time()
     run = subprocess.Popen(
         command(*overrides),
-        env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(cache)},
+        env=os.environ | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -394,23 +422,21 @@ def killed(cache: Path, overrides: Sequence[str], folder: Path, after: float) ->
 @pytest.mark.slow
 @pytest.mark.long
 @needs_compiler
-@pytest.mark.parametrize("several", [False, True])
-def test_kill_9_at_random_moments(several: bool, tmp_path: Path, cache: Path) -> None:
-    """It ends with the bits of the run that was not killed."""
-    draw = random.Random(7 + several)
-    more = ("-m", "seed=1,2,3", "hydra.launcher.workers=2") if several else ("seed=1",)
-    args = (*more, "steps=6000", "model.n_hidden=8", "checkpoint.every=100", "probe.val_every=0")
-    whole, again = tmp_path / "whole", tmp_path / "again"
-    done = typed(cache, *args, f"output={whole}")
+def test_kill_9_at_random_moments(tmp_path: Path, kept: Kept) -> None:
+    """In a stack or alone, it ends with the bits of the run that was not killed."""
+    draw, whole = random.Random(7), tmp_path / "whole"
+    few = ("steps=12000", "model.n_hidden=8", "checkpoint.every=100", "probe.val_every=0")
+    several = ("-m", "seed=1,2,3", "hydra.launcher.workers=2", *few)
+    done = typed(kept.environment, *several, f"output={whole}")
     assert done.returncode == 0, done.stdout + done.stderr
-    kills = [
-        killed(cache, (*args, f"output={again}"), again / "default", draw.uniform(0, 0.3))
-        for _ in range(3)  # each start loads the compiled code, which takes longest
-    ]
-    assert sum(kills) > 1
-    done = typed(cache, *args, f"output={again}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = sorted((whole / "default").glob("*/result.json"))
-    assert len(found) == (3 if several else 1)
-    for path in found:
-        assert_same(path.parent, again / "default" / path.parent.name)
+    for args, count in (several, 3), (("seed=1", *few), 1):
+        again = tmp_path / f"again{count}"
+        for _ in range(2):  # each start loads the compiled code, which takes longest
+            after = draw.uniform(0, 0.3)
+            assert killed(kept.environment, (*args, f"output={again}"), again / "default", after)
+        done = typed(kept.environment, *args, f"output={again}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = sorted((again / "default").glob("*/result.json"))
+        assert len(found) == count
+        for path in found:
+            assert_same(path.parent, whole / "default" / path.parent.name)

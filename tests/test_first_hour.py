@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import pytest
 
 import analysis
 from tests.clones import ROOT, clone
+from tests.sweep.alone import assert_as_typed_alone, one_of_each
 from tests.wandb_server import KEY, WandbServer
 
 pytestmark = pytest.mark.slow
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.slow
 ALONE = {name: value for name, value in os.environ.items() if not re.match("M(AKE|FLAGS)", name)}
 """Without what a make that runs this tells the makes below it."""
 LECTURE_LIST = ROOT.parent / "shared/data/names.txt"
-RUNS = 120
+RUNS, SEEDS = 120, 3
 
 # --- the main job -----------------------------------------------------------------------------
 
@@ -75,6 +77,8 @@ def test_the_first_hour(tmp_path: Path) -> None:
     whole = interrupted_and_gone_on(here)
     assert_the_answer_is_that_of_the_report_and_of_the_records(here, whole)
     assert_a_second_time_it_only_prints(here, whole)
+    assert_a_bare_sweep_is_the_same(here)
+    assert_its_runs_are_as_if_alone(here, tmp_path / "alone")
     assert_words_that_are_not_there_are_one_line(here)
     assert_every_command_ends_as_it_should(here, tmp_path)
     if LECTURE_LIST.exists():
@@ -129,6 +133,24 @@ def assert_a_second_time_it_only_prints(here: Path, whole: str) -> None:
     assert [line.removesuffix(" (nothing is new)") for line in answer(out)] == answer(whole)
     assert trained(here / "outputs/gradient_health") == runs
     assert written(here) == report
+
+
+def assert_a_bare_sweep_is_the_same(here: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "run.py", "-m"],
+        cwd=here,
+        env=ALONE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{RUNS} jobs, {RUNS} done before" in done.stdout
+
+
+def assert_its_runs_are_as_if_alone(here: Path, alone: Path) -> None:
+    found = sorted(path.parent for path in here.glob("outputs/gradient_health/*/result.json"))
+    assert_as_typed_alone(one_of_each(found, "model", "norm", "backward"), alone)
 
 
 def assert_words_that_are_not_there_are_one_line(here: Path) -> None:
@@ -231,11 +253,14 @@ def test_what_is_not_typed_still_stands_there() -> None:
 
 
 def assert_other_words_have_the_same_verdicts(here: Path) -> None:
-    code, out, err = made(here, f"DATA={LECTURE_LIST}")
-    assert code == 0, out + err
-    assert answer(out)[-1] == "report: reports/names/index.html"
+    """Those of one seed, with which `make run` begins."""
     own, other = (here / "outputs" / name for name in ("gradient_health", "gradient_health-names"))
+    words = (f"data.path={LECTURE_LIST}", f"study={other.name}", "seed=1")
+    one_seed = [sys.executable, "run.py", "-m", "experiment=gradient_health", *words]
+    subprocess.run(one_seed, cwd=here, env=ALONE, check=True, capture_output=True)
     expected = verdicts(other).sort_index()
-    assert len(expected) == RUNS
+    assert len(expected) == RUNS // SEEDS
     found = verdicts(own).loc[expected.index]  # other seeds have been added since
     pd.testing.assert_series_equal(found, expected, check_names=False)
+    _, out, _ = made(here, f"DATA={LECTURE_LIST}", stop_after=40)
+    assert f"{RUNS} jobs, {RUNS // SEEDS} done before" in out

@@ -17,6 +17,8 @@ from ninja.rules import (
     Tanh,
 )
 
+pytestmark = pytest.mark.xdist_group("mutants")  # all are tried once
+
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[Outcome]:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweep.alone import RUN, assert_as_alone
 from tests.sweep.clusters import CLUSTERS, dask_cluster, until
-from tests.sweep.test_sweep import RUN, SHORT, assert_as_alone, folders, study, typed
+from tests.sweep.test_sweep import SHORT, folders, study, typed
 from tests.test_fit_together import WORDS
 
 KILLS = {"dask": 20, "ray": 3, "slurm": 3}

@@ -8,24 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import pytest
-import yaml
-from torch import Tensor
 
-from ninja import checkpoint, records, result
-from ninja.config import RunConfig
-from ninja.fit import fit
+from ninja import result
 from ninja.lock import Lock
-from ninja.schema import config_of
-from ninja.types import Params
+from tests.sweep.alone import RUN, assert_as_alone, assert_as_typed_alone, config_in, one_of_each
 from tests.sweep.clusters import SLURM
-from tests.test_fit_together import WORDS, tables
+from tests.test_fit_together import WORDS
 
-RUN = Path(__file__).parents[2] / "run.py"
 SHORT = (
     *("tracker=disabled", "steps=60", "model.n_hidden=16", "checkpoint.every=15"),
     *("probe.early=[0,1,5]", "probe.every=10", "probe.gap_every=20", "probe.close_every=20"),
@@ -50,53 +43,6 @@ def study(tmp_path: Path, name: str = "s") -> Path:
 
 def folders(tmp_path: Path, name: str = "s") -> list[Path]:
     return sorted(path.parent for path in study(tmp_path, name).glob("*/.hydra"))
-
-
-def config_in(folder: Path) -> RunConfig:
-    found = result.read(folder)
-    assert found is not None
-    return config_of(RunConfig, found.config)
-
-
-def assert_as_alone(found: Sequence[Path], alone: Path) -> None:
-    """Train each run again, by itself."""
-    for folder in found:
-        fit(config_in(folder), alone / folder.name)
-        assert_equal(folder, alone / folder.name)
-
-
-def assert_as_typed_alone(found: Sequence[Path], alone: Path) -> None:
-    """Start each run again as it would be typed, in a process of its own."""
-    for folder in found:
-        typed: list[str] = yaml.safe_load((folder / ".hydra/overrides.yaml").read_text())
-        subprocess.run(
-            [sys.executable, str(RUN), *typed, f"output={alone}", "tracker=disabled"],
-            check=True,
-            capture_output=True,
-        )
-        (again,) = alone.glob(f"*/{folder.name}")
-        assert_equal(folder, again)
-
-
-def assert_equal(folder: Path, again: Path) -> None:
-    """Losses, tables, parameters, evidence: every bit."""
-    for one, other in zip(tables(folder), tables(again), strict=True):
-        pd.testing.assert_frame_equal(one, other, check_exact=True)
-    first, second = (result.read(of) for of in (folder, again))
-    assert first is not None
-    assert second is not None
-    for name in ("status", "steps", "losses", "verdict", "evidence", "diverged"):
-        assert getattr(first, name) == getattr(second, name)
-    states = [checkpoint.load(of, folder.name)[0] for of in (folder, again)]
-    assert all(states)
-    params = [{k: v.tolist() for k, v in _flat(state.params)} for state in states if state]
-    assert params[0] == params[1]
-
-
-def _flat(params: Params) -> Iterator[tuple[tuple[str, str], Tensor]]:
-    for node, tensors in params.items():
-        for name, tensor in tensors.items():
-            yield (node, name), tensor
 
 
 def test_every_run_is_as_if_it_were_alone(tmp_path: Path, base: list[str]) -> None:
@@ -259,7 +205,7 @@ def test_a_signal_is_a_clean_stop(tmp_path: Path, base: list[str], launcher: str
     assert not list(study(tmp_path).glob("*/result.json"))
     assert len(list(study(tmp_path).glob("*/checkpoint.pt"))) == 3
     assert typed(*args).returncode == 0
-    assert_as_alone(folders(tmp_path), tmp_path / "alone")
+    assert_as_alone(folders(tmp_path)[:1], tmp_path / "alone")
 
 
 LAUNCHERS = [
@@ -336,7 +282,7 @@ def test_kill_9_at_random_moments(tmp_path: Path, base: list[str], worker: bool)
     draw = random.Random(5 + worker)
     args = [*base, "steps=1500", "seed=1,2,3,4,5,6,7,8", "hydra.launcher.stack=2"]
     done: dict[str, int] = {}
-    for _ in range(6 if worker else 20):  # a start whose worker dies trains everything anew
+    for _ in range(4 if worker else 20):  # a start whose worker dies trains everything anew
         code = _train_and_kill(args, draw.uniform(0.5, 4.5), worker)
         assert code == 0
         for path in study(tmp_path).glob("*/result.json"):
@@ -356,25 +302,6 @@ def test_kill_9_at_random_moments(tmp_path: Path, base: list[str], worker: bool)
 
 
 @pytest.mark.slow
-@pytest.mark.long
-def test_a_bare_sweep_is_the_default_one(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(RUN), "-m"],
-        cwd=tmp_path,
-        env=os.environ | {"WANDB_MODE": "disabled"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, 1), done.stderr
-    assert "120 jobs, 120 to train in " in done.stdout
-    found = folders(tmp_path, "gradient_health")
-    assert len(found) == 120
-    assert all((folder / records.STEPS).exists() for folder in found)
-    assert_as_typed_alone(one_of_each(found, "model", "norm", "backward"), tmp_path / "alone")
-
-
-@pytest.mark.slow
 def test_the_grid_that_is_timed(tmp_path: Path) -> None:
     """All its shapes and sizes, with fewer steps."""
     few = ["steps=100", "tracker=disabled", f"output={tmp_path}/outputs"]
@@ -386,17 +313,6 @@ def test_the_grid_that_is_timed(tmp_path: Path) -> None:
     chosen = one_of_each(found, "init.gain", "optimizer.lr")
     assert len(chosen) == 16
     assert_as_alone(chosen, tmp_path / "again")
-
-
-def one_of_each(found: Sequence[Path], *keys: str) -> list[Path]:
-    """A run, drawn among those that have them, for each choice of these keys' values."""
-    draw = random.Random(8)
-    by: dict[tuple[str, ...], Path] = {}
-    for folder in draw.sample(found, len(found)):
-        typed: list[str] = yaml.safe_load((folder / ".hydra/overrides.yaml").read_text())
-        value = dict(one.split("=", 1) for one in typed)
-        by.setdefault(tuple(value[key] for key in keys), folder)
-    return list(by.values())
 
 
 def small_files() -> None:
@@ -431,4 +347,5 @@ def test_a_full_disk_and_gone_on(tmp_path: Path, base: list[str], launcher: str)
     assert again.returncode == 0, again.stderr
     assert "6 jobs, 3 done before, 3 to train" in again.stdout
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
-    assert_as_alone(folders(tmp_path), tmp_path / "alone")
+    gone_on = [folder for folder in folders(tmp_path) if folder / "result.json" not in done]
+    assert_as_alone(gone_on[:1], tmp_path / "alone")
