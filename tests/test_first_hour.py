@@ -262,5 +262,5 @@ def assert_other_words_have_the_same_verdicts(here: Path) -> None:
     assert len(expected) == RUNS // SEEDS
     found = verdicts(own).loc[expected.index]  # other seeds have been added since
     pd.testing.assert_series_equal(found, expected, check_names=False)
-    _, out, _ = made(here, f"DATA={LECTURE_LIST}", stop_after=40)
+    _, out, _ = made(here, f"DATA={LECTURE_LIST}", stop_after=60)
     assert f"{RUNS} jobs, {RUNS // SEEDS} done before" in out
