@@ -36,7 +36,7 @@ LIVE = 4
 written when it has ended: nobody watches them offline, and an open run takes memory."""
 
 WRITING = 2.0
-"""Seconds for `wandb-core` to write its files in the end; it does so each second anyway."""
+"""Seconds for `wandb-core` to write its files in the end, at least; it does so once a second."""
 
 BYTES_A_SECOND = 100_000  # a slow line, which a long record is given the time for
 
@@ -242,7 +242,8 @@ def main() -> None:
         tell({"loaded": address})
         loaded.set()
         _Mirror(server, address, tell).serve(inbox)
-        end_service(WRITING)
+        # more only where no server can hang
+        end_service(max(WRITING, server.left()) if server.usable else WRITING)
         tell({"closed": True})
     except BrokenPipeError:  # the trainer is gone
         code = 1
