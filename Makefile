@@ -50,7 +50,7 @@ test: lint ## Style, types, layers and the fast tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slow and not engines and not browser'
 
 test-full: setup ## The slow proofs, and the report in a browser
-	$(BIN)/python -m pytest -n $$(( $(JOBS) + 1 )) --dist loadgroup --no-loadscope-reorder -m 'slow or browser'
+	$(BIN)/python -m pytest -n $$(( $(JOBS) + 1 )) --dist load --maxschedchunk 1 -m 'slow or browser'
 
 test-browser: setup ## The report in a real browser: Debian's chromium
 	$(BIN)/python -m pytest -n 1 -m browser

@@ -32,8 +32,6 @@ from tests.faults import fault_of
 from tests.needs import needs_compiler
 from tests.test_fit_together import PROBE, WORDS, place, tables, together
 
-pytestmark = pytest.mark.xdist_group("compiled")  # what one compiles is there for the others
-
 ROOT = Path(__file__).parents[1]
 BASE = RunConfig(model=ModelConfig(n_hidden=16), compile=True)
 WAVENET = replace(
@@ -259,10 +257,12 @@ class Kept(NamedTuple):
     out: Path
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """After a process with a stack of two: to compile takes so long that one must do."""
-    here = tmp_path_factory.mktemp("kept")
+FEW = ("steps=10", "model.n_hidden=8", "hydra.launcher.workers=1")
+
+
+def left_by_one_process(here: Path) -> Kept:
+    """By one with a stack of two."""
+    here.mkdir()
     log, wrapper, out = here / "log", here / "g++", here / "out"
     wrapper.write_text(WRAPPER.format(log=log))
     wrapper.chmod(0o755)
@@ -270,9 +270,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     done = typed(environment, "-m", "seed=1,2", *FEW, f"output={out}")
     assert done.returncode == 0, done.stdout + done.stderr
     return Kept(environment, log, calls(log), out)
-
-
-FEW = ("steps=10", "model.n_hidden=8", "hydra.launcher.workers=1")
 
 
 def calls(log: Path) -> list[str]:
@@ -349,7 +346,14 @@ def test_runs_of_a_stack_are_the_runs_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.long
 @needs_compiler
-def test_the_code_is_kept_for_other_processes(kept: Kept) -> None:
+def test_the_code_is_kept(tmp_path: Path) -> None:
+    """One test, as to compile takes long: the code is there for other processes, killed or not."""
+    kept = left_by_one_process(tmp_path / "kept")
+    assert_others_compile_nothing(kept)
+    assert_a_kill_changes_nothing(kept, tmp_path)
+
+
+def assert_others_compile_nothing(kept: Kept) -> None:
     """The second process, with another stack, calls the compiler for no code."""
     assert kept.calls
     kept.log.write_text("")
@@ -357,6 +361,47 @@ def test_the_code_is_kept_for_other_processes(kept: Kept) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert calls(kept.log) == []
     assert len(list((kept.out / "default").glob("*/result.json"))) == 5
+
+
+def killed(
+    environment: dict[str, str], overrides: Sequence[str], folder: Path, after: float
+) -> bool:
+    """Start it, and kill it so long after it saved a run; whether it was still at work."""
+    began = time.time()
+    run = subprocess.Popen(
+        command(*overrides),
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while run.poll() is None:
+        saved = [path.stat().st_mtime for path in folder.glob("*/checkpoint.pt")]
+        if max(saved, default=0.0) > began:
+            break
+        time.sleep(0.02)
+    time.sleep(after)
+    run.send_signal(signal.SIGKILL)
+    return run.wait() == -signal.SIGKILL
+
+
+def assert_a_kill_changes_nothing(kept: Kept, here: Path) -> None:
+    """At a random moment, in a stack or alone: it ends with the bits of the run without."""
+    draw, whole = random.Random(7), here / "whole"
+    few = ("steps=12000", "model.n_hidden=8", "checkpoint.every=100", "probe.val_every=0")
+    several = ("-m", "seed=1,2,3", "hydra.launcher.workers=2", *few)
+    done = typed(kept.environment, *several, f"output={whole}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for args, count in (several, 3), (("seed=1", *few), 1):
+        again = here / f"again{count}"
+        for _ in range(2):  # each start loads the compiled code, which takes longest
+            after = draw.uniform(0, 0.3)
+            assert killed(kept.environment, (*args, f"output={again}"), again / "default", after)
+        done = typed(kept.environment, *args, f"output={again}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = sorted((again / "default").glob("*/result.json"))
+        assert len(found) == count
+        for path in found:
+            assert_same(path.parent, whole / "default" / path.parent.name)
 
 
 BROKEN = """#!/bin/sh
@@ -396,47 +441,3 @@ def test_what_stops_the_compiler(name: str, value: str, said: str, tmp_path: Pat
         assert "2 failed  (2 jobs" in done.stdout
         assert done.stdout.count(f"compile: {said[:20]}") == 4  # as it happens, and in the table
         assert "Traceback" not in done.stdout + done.stderr
-
-
-def killed(
-    environment: dict[str, str], overrides: Sequence[str], folder: Path, after: float
-) -> bool:
-    """Start it, and kill it so long after it saved a run; whether it was still at work."""
-    began = time.time()
-    run = subprocess.Popen(
-        command(*overrides),
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while run.poll() is None:
-        saved = [path.stat().st_mtime for path in folder.glob("*/checkpoint.pt")]
-        if max(saved, default=0.0) > began:
-            break
-        time.sleep(0.02)
-    time.sleep(after)
-    run.send_signal(signal.SIGKILL)
-    return run.wait() == -signal.SIGKILL
-
-
-@pytest.mark.slow
-@pytest.mark.long
-@needs_compiler
-def test_kill_9_at_random_moments(tmp_path: Path, kept: Kept) -> None:
-    """In a stack or alone, it ends with the bits of the run that was not killed."""
-    draw, whole = random.Random(7), tmp_path / "whole"
-    few = ("steps=12000", "model.n_hidden=8", "checkpoint.every=100", "probe.val_every=0")
-    several = ("-m", "seed=1,2,3", "hydra.launcher.workers=2", *few)
-    done = typed(kept.environment, *several, f"output={whole}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    for args, count in (several, 3), (("seed=1", *few), 1):
-        again = tmp_path / f"again{count}"
-        for _ in range(2):  # each start loads the compiled code, which takes longest
-            after = draw.uniform(0, 0.3)
-            assert killed(kept.environment, (*args, f"output={again}"), again / "default", after)
-        done = typed(kept.environment, *args, f"output={again}")
-        assert done.returncode == 0, done.stdout + done.stderr
-        found = sorted((again / "default").glob("*/result.json"))
-        assert len(found) == count
-        for path in found:
-            assert_same(path.parent, whole / "default" / path.parent.name)

@@ -17,13 +17,6 @@ from ninja.rules import (
     Tanh,
 )
 
-pytestmark = pytest.mark.xdist_group("mutants")  # all are tried once
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> list[Outcome]:
-    return list(try_all())
-
 
 def test_the_right_code_passes_every_check() -> None:
     caught, gap = run_checks((Rule,))
@@ -46,20 +39,27 @@ def test_every_rule_has_mutants() -> None:
 
 
 @pytest.mark.slow
-def test_every_mutant_is_accounted_for(outcomes: list[Outcome]) -> None:
+def test_every_mutant() -> None:
+    """One test, as to try them all takes long."""
+    outcomes = list(try_all())
+    assert_all_are_accounted_for(outcomes)
+    assert_real_mistakes_are_caught_by_more_than_their_bits(outcomes)
+    assert_every_check_is_needed(outcomes)
+    assert_equivalent_mutants_say_why(outcomes)
+
+
+def assert_all_are_accounted_for(outcomes: list[Outcome]) -> None:
     assert [o.mutant.name for o in outcomes if not o.accounted_for] == []
 
 
-@pytest.mark.slow
-def test_real_mistakes_are_caught_by_more_than_their_bits(outcomes: list[Outcome]) -> None:
+def assert_real_mistakes_are_caught_by_more_than_their_bits(outcomes: list[Outcome]) -> None:
     """Rounding alone is no mistake: something else must notice, too."""
     for outcome in outcomes:
         if not outcome.mutant.equivalent:
             assert set(outcome.caught_by) - {"exact row"}, outcome.mutant.name
 
 
-@pytest.mark.slow
-def test_every_check_is_needed(outcomes: list[Outcome]) -> None:
+def assert_every_check_is_needed(outcomes: list[Outcome]) -> None:
     """Each check catches something, and some mutants only one of them catches."""
     caught = [set(o.caught_by) for o in outcomes if not o.mutant.equivalent]
     for check in CHECKS:
@@ -68,8 +68,7 @@ def test_every_check_is_needed(outcomes: list[Outcome]) -> None:
     assert {"identity"} in caught  # running statistics: no gradient is wrong
 
 
-@pytest.mark.slow
-def test_equivalent_mutants_say_why(outcomes: list[Outcome]) -> None:
+def assert_equivalent_mutants_say_why(outcomes: list[Outcome]) -> None:
     equivalent = [o for o in outcomes if o.mutant.equivalent]
     assert {o.mutant.target for o in equivalent} == {"Tanh.backward", "CrossEntropy.backward"}
     for outcome in equivalent:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import EVIL
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]  # one page, one browser
+pytestmark = pytest.mark.browser
 
 Opened = Callable[..., Any]
 
