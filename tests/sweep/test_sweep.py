@@ -348,4 +348,5 @@ def test_a_full_disk_and_gone_on(tmp_path: Path, base: list[str], launcher: str)
     assert "6 jobs, 3 done before, 3 to train" in again.stdout
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
     gone_on = [folder for folder in folders(tmp_path) if folder / "result.json" not in done]
+    assert len(gone_on) == 3
     assert_as_alone(gone_on[:1], tmp_path / "alone")
