@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import analysis
+from ninja import records
 from tests.clones import ROOT, clone
 from tests.sweep.alone import assert_as_typed_alone, one_of_each
 from tests.wandb_server import KEY, WandbServer
@@ -150,6 +151,8 @@ def assert_a_bare_sweep_is_the_same(here: Path) -> None:
 
 def assert_its_runs_are_as_if_alone(here: Path, alone: Path) -> None:
     found = sorted(path.parent for path in here.glob("outputs/gradient_health/*/result.json"))
+    assert len(found) == RUNS
+    assert all((folder / records.STEPS).exists() for folder in found)
     assert_as_typed_alone(one_of_each(found, "model", "norm", "backward"), alone)
 
 

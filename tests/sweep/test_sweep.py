@@ -205,7 +205,7 @@ def test_a_signal_is_a_clean_stop(tmp_path: Path, base: list[str], launcher: str
     assert not list(study(tmp_path).glob("*/result.json"))
     assert len(list(study(tmp_path).glob("*/checkpoint.pt"))) == 3
     assert typed(*args).returncode == 0
-    assert_as_alone(folders(tmp_path)[:1], tmp_path / "alone")
+    assert_as_alone(folders(tmp_path), tmp_path / "alone")
 
 
 LAUNCHERS = [
@@ -282,7 +282,7 @@ def test_kill_9_at_random_moments(tmp_path: Path, base: list[str], worker: bool)
     draw = random.Random(5 + worker)
     args = [*base, "steps=1500", "seed=1,2,3,4,5,6,7,8", "hydra.launcher.stack=2"]
     done: dict[str, int] = {}
-    for _ in range(4 if worker else 20):  # a start whose worker dies trains everything anew
+    for _ in range(6 if worker else 20):  # a start whose worker dies trains everything anew
         code = _train_and_kill(args, draw.uniform(0.5, 4.5), worker)
         assert code == 0
         for path in study(tmp_path).glob("*/result.json"):
@@ -347,6 +347,4 @@ def test_a_full_disk_and_gone_on(tmp_path: Path, base: list[str], launcher: str)
     assert again.returncode == 0, again.stderr
     assert "6 jobs, 3 done before, 3 to train" in again.stdout
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
-    gone_on = [folder for folder in folders(tmp_path) if folder / "result.json" not in done]
-    assert len(gone_on) == 3
-    assert_as_alone(gone_on[:1], tmp_path / "alone")
+    assert_as_alone(folders(tmp_path), tmp_path / "alone")
