@@ -32,7 +32,6 @@ from torch import Tensor
 from ninja.probes.blocks import Cell, Values
 from ninja.probes.moments import (
     bessel,
-    host,
     is_safe,
     mend_norms,
     mend_variances,
@@ -75,6 +74,10 @@ class Subjects:
     known: bool = False
 
 
+Room = tuple[tuple[int, torch.dtype, torch.device], Tensor, Sequence[Tensor]]
+"""What it fits; the sums of as many looks, (sums, B); and its rows."""
+
+
 class Columns:
     """Reduces tensors that come in a certain order, (B, elements) each.
 
@@ -108,11 +111,14 @@ class Columns:
         self.centred = [*moved, *(own + params[name] for name in of.moved), *units.values()]
         self.gates_at = [units[name] for name in of.gates]
         self.reached_at = [(deltas[source], width) for source, width in of.reached.values()]
-        self._centred = frozenset(self.centred)
         self._at = np.array(self.centred, dtype=np.intp)
         self.gated = {units[name]: rule for name, rule in of.gates.items()}
         self.widths = dict(self.reached_at)
         self.counts, self.count = list(counts), len(counts)
+        totals, crowds = self.count, self.count + len(self.centred)
+        self._total_at = {index: totals + at for at, index in enumerate(self.centred)}
+        self._crowd_at = {index: crowds + at for at, index in enumerate(self.gates_at)}
+        self._room: Room | None = None
         size = np.array(counts, dtype=np.float64)[:, None]
         self.size = size[self.centred]
         self.root = np.sqrt(size[last - len(deltas) : last])
@@ -143,24 +149,34 @@ class Columns:
         Args:
             measured: in the order of the plan, (B, elements) each.
         """
-        norm, total = list[Tensor](), dict[int, Tensor]()
-        crowd, living = dict[int, Tensor](), dict[int, Tensor]()
+        if not measured:
+            return np.empty((0, 0))
+        found, rows = self._room_for(measured[0])
         for index, t in enumerate(measured):  # all of one tensor, while it is in the cache
-            norm.append(torch.linalg.vector_norm(t, dim=-1))
-            if index in self._centred:
-                total[index] = t.sum(-1)  # torch's mean takes twice as long
-            if index in self.gated:
-                crowd[index] = saturated(self.gated[index], t)
-            if index in self.widths:
-                living[index] = alive(t.unflatten(1, (-1, self.widths[index])))
-        return host(
-            [
-                *norm,
-                *(total[index] for index in self.centred),
-                *(crowd[index] for index in self.gates_at),
-                *(living[index] for index, _ in self.reached_at),
-            ]
-        )
+            torch.linalg.vector_norm(t, dim=-1, out=rows[index])
+            if index in self._total_at:
+                torch.sum(t, -1, out=rows[self._total_at[index]])  # a mean takes twice as long
+            if index in self._crowd_at:
+                saturated(self.gated[index], t, out=rows[self._crowd_at[index]])
+        last = len(rows) - len(self.reached_at)
+        for (index, width), row in zip(self.reached_at, rows[last:], strict=True):
+            nonzero(measured[index][:, :width], out=row)  # of the first row
+        sums = found.cpu().numpy().astype(np.float64)
+        for (index, width), count in zip(self.reached_at, sums[last:], strict=True):
+            if count.min() < width:  # else every unit lives, and no other row needs be read
+                count[:] = alive(measured[index].unflatten(1, (-1, width))).cpu().numpy()
+        return sums
+
+    def _room_for(self, like: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """For the sums of B looks, (sums, B), and its rows; the same as the last time, if it fits.
+
+        What is reduced into it needs not be laid end to end later.
+        """
+        kind = (len(like), like.dtype, like.device)
+        if self._room is None or self._room[0] != kind:
+            found = like.new_empty(len(self.counted) + self.count + len(self.centred), len(like))
+            self._room = (kind, found, found.unbind())
+        return self._room[1:]
 
     def safe(self, sums: Values) -> bool:
         """Whether `columns` can do without the tensors."""
@@ -223,15 +239,16 @@ def update_ratio(rate: float | Values, direction: Values, spread: Values) -> Val
     return 0.5 * np.log10(np.square(rate) * direction / spread)
 
 
-def saturated(rule: Rule, y: Tensor) -> Tensor:
+def saturated(rule: Rule, y: Tensor, out: Tensor | None = None) -> Tensor:
     """How many elements lie beyond the lecture's bound, (B,), by floats: booleans are slower.
 
     Args:
         rule: an activation that saturates.
         y: (B, elements), its output.
+        out: takes them, if it is given.
     """
     size = (2 * y - 1).abs_() if isinstance(rule, Sigmoid) else y.abs()
-    return size.gt_(SATURATED).sum(-1)
+    return torch.sum(size.gt_(SATURATED), -1, out=out)
 
 
 def alive(dx: Tensor) -> Tensor:
@@ -240,7 +257,9 @@ def alive(dx: Tensor) -> Tensor:
     Args:
         dx: (B, N, F), the deltas of the pre-activations.
     """
-    first = dx[..., 0, :]
-    if dx.device.type == "cpu" and first.abs().amin().item() > 0:  # no other row needs be read
-        return dx.new_full(first.shape[:-1], first.shape[-1])
-    return torch.linalg.vector_norm(dx.abs().sum(-2), 0, dim=-1)
+    return nonzero(dx.abs().sum(-2))
+
+
+def nonzero(values: Tensor, out: Tensor | None = None) -> Tensor:
+    """How many of the last dimension are not zero; what is not a number is not."""
+    return torch.linalg.vector_norm(values, 0, dim=-1, out=out)

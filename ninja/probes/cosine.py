@@ -1,6 +1,7 @@
 """Whether two gradients of a run point the same way."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from ninja.probes.blocks import Values
 from ninja.probes.moments import LARGE, SMALL
 from ninja.probes.names import flat, names_of
 from ninja.types import Deltas, Params
+
+ALIGNED = 16
+"""Elements: 64 bytes of float32."""
 
 
 @torch.inference_mode()
@@ -29,12 +33,20 @@ def cosine(params: Params, deltas: Deltas, previous: Deltas, lead: int) -> Value
         (...) from −1 to 1; not a number where a gradient is zero or not finite.
     """
     names = names_of(params)
-    now, before = (torch.cat(flat(d, names, lead), -1) for d in (deltas, previous))
-    shape = now.shape[:-1]
-    pairs = zip(now.reshape(-1, now.shape[-1]), before.reshape(-1, now.shape[-1]), strict=True)
-    # one by one, each in memory of its own: a run's number must not depend on how many others
-    # there are, and the order in which BLAS adds depends on where a row begins
-    return np.array([_cosine(a.clone(), b.clone()) for a, b in pairs]).reshape(shape)
+    now, before = (_rows(flat(of, names, lead)) for of in (deltas, previous))
+    pairs = zip(*(of.reshape(-1, of.shape[-1]) for of in (now, before)), strict=True)
+    return np.array([_cosine(*pair) for pair in pairs]).reshape(now.shape[:-1])
+
+
+def _rows(parts: Sequence[Tensor]) -> Tensor:
+    """The parts side by side, with as many zeros that each row begins at a multiple of 64 bytes.
+
+    A run's number must not depend on how many others there are, and the order in which BLAS adds
+    depends on where a row begins.
+    """
+    length = sum(part.shape[-1] for part in parts)
+    padding = parts[0].new_zeros((*parts[0].shape[:-1], -length % ALIGNED))
+    return torch.cat([*parts, padding], -1)
 
 
 def _cosine(now: Tensor, before: Tensor) -> float:
@@ -48,12 +60,9 @@ def _cosine(now: Tensor, before: Tensor) -> float:
 
 def _products(now: Tensor, before: Tensor) -> list[float]:
     """The dot product and the two norms."""
-    parts = (
-        torch.dot(now, before),
-        torch.linalg.vector_norm(now),
-        torch.linalg.vector_norm(before),
-    )
-    return torch.stack(parts).tolist()
+    pairs = ((now, before), (now, now), (before, before))
+    dot, *squares = torch.stack([torch.dot(*pair) for pair in pairs]).tolist()
+    return [dot, *map(math.sqrt, squares)]
 
 
 def _direction(gradient: Tensor) -> Tensor:

@@ -64,20 +64,25 @@ def histogram(
         limit: the outermost edges are ±limit; by default ±the largest finite element.
     """
     values = values.flatten(lead) if lead < values.dim() else values.unsqueeze(-1)
-    if limit is None:
-        largest = values.nan_to_num(0.0, 0.0, 0.0).abs_().amax(-1, keepdim=True)
-        largest = largest.masked_fill(largest == 0, 1.0)  # only zeros: any edges will do
+    reach = torch.finfo(values.dtype).max if limit is None else limit
+    largest = values.abs().amax(-1, keepdim=True)
+    whole = bool((largest <= reach).all())
+    if not whole:
+        values = values.masked_fill(values.abs() > reach, torch.nan)
+        largest = values.nan_to_num(0.0).abs_().amax(-1, keepdim=True)
+    if limit is not None:
+        largest = torch.full_like(largest, limit)
     else:
-        largest = values.new_full((*values.shape[:-1], 1), limit)
-        values = values.masked_fill(values.abs() > limit, torch.nan)
+        largest = largest.masked_fill(largest == 0, 1.0)  # only zeros: any edges will do
     edges = largest * torch.linspace(-1, 1, bins + 1, dtype=values.dtype, device=values.device)
-    # places: 0 for outside, then the bins, then the uppermost edge itself
-    place = (values / largest).add_(1).mul_(bins / 2).nan_to_num_(-1.0, -1.0, -1.0).add_(1).long()
-    counts = place.new_zeros((*place.shape[:-1], bins + 2))
-    counts = counts.scatter_add(-1, place, torch.ones_like(place))
-    outside, inside, edge = counts.split([1, bins, 1], dim=-1)
-    inside = torch.cat([inside[..., :-1], inside[..., -1:] + edge], dim=-1)
-    return inside, edges, outside.squeeze(-1)
+    # places: 0 for outside, then the bins; the uppermost edge belongs to the last of them
+    place = (values / largest).add_(1).mul_(bins / 2)
+    if not whole:
+        place.nan_to_num_(-1.0)
+    place = place.add_(1).clamp_(max=bins).long()
+    counts = place.new_zeros((*place.shape[:-1], bins + 1))
+    counts.scatter_add_(-1, place, place.new_ones(()).expand_as(place))
+    return counts[..., 1:], edges, counts[..., 0]
 
 
 Name = tuple[str, str, Literal["value", "delta"]]

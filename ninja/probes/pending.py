@@ -39,7 +39,8 @@ class Pending:
         self._sizes = plan.counts
         total = sum(self._sizes)
         self.room, self.count = min(LOOKS, ELEMENTS // max(total, 1)), 0
-        self._values = like.new_zeros((max(self.room, 0), total))
+        # ones until they are used: a unit without a delta would be looked at more closely
+        self._values = like.new_ones((max(self.room, 0), total))
         self._rates = np.zeros(self.room)
 
     @torch.inference_mode()

@@ -86,6 +86,37 @@ def test_several_looks_are_reduced_together() -> None:
         )
 
 
+def test_the_next_look_leaves_the_numbers_of_the_last_as_they_were() -> None:
+    plan = plan_of(tensors())
+    first = plan.sums([t.reshape(1, -1) for t in tensors()])
+    kept = first.copy()
+    plan.sums([t.reshape(1, -1) for t in tensors(50)])
+    assert np.array_equal(first, kept)
+
+
+def test_as_many_looks_as_there_are_are_reduced_by_one_plan() -> None:
+    plan = plan_of(tensors())
+    flat = [t.reshape(1, -1) for t in tensors()]
+    alone = plan.sums([t.expand(2, -1) for t in flat])
+    assert plan.sums([t.expand(3, -1) for t in flat]).shape == (len(alone), 3)
+    wide = plan.sums([t.double().expand(2, -1) for t in flat])
+    assert wide == pytest.approx(alone, rel=1e-5)
+    assert not np.array_equal(wide, alone)  # reduced in their own dtype
+    assert np.array_equal(plan.sums([t.expand(2, -1) for t in flat]), alone)
+
+
+def test_a_unit_that_is_still_on_the_first_row_lives_by_another() -> None:
+    measured = [torch.stack([t.reshape(-1)] * 3) for t in tensors()]
+    deltas = measured[4].reshape(3, 6, 5)  # of which unit 2 is dead
+    deltas[0, 0, 4] = 0
+    deltas[1, :, 4] = 0
+    deltas[2, 3, 2] = math.nan
+    plan = plan_of(tensors())
+    found = plan.columns(plan.sums(measured), np.ones(3), measured)[-1]
+    assert found[:2].tolist() == pytest.approx([1 / 5, 2 / 5])
+    assert math.isnan(found[2])
+
+
 def test_of_nothing_there_are_no_numbers() -> None:
     plan = Columns(Subjects([], [], [], [], [], {}, {}), [])
     assert plan.cells == []
