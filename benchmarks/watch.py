@@ -147,10 +147,10 @@ WAYS = {
 def trains(turns: Any, network: str, way: str, device: str) -> None:
     """A process: told how many steps, it makes them and says what they took, until told none."""
     torch.set_num_threads(1)
-    torch.set_default_device(device)
     torch.manual_seed(0)
     keep_freed_memory()
-    net, optimizer, loss = NETWORKS[network]()
+    with torch.device(device):  # which makes every call slower while it lasts
+        net, optimizer, loss = NETWORKS[network]()
     looks, every = WAYS[way]
     after: After = lambda _: None  # noqa: E731
     with ExitStack() as held:
@@ -162,7 +162,7 @@ def trains(turns: Any, network: str, way: str, device: str) -> None:
         while n := turns.recv():
             start = time.perf_counter()
             steps(n)
-            wait()
+            wait(device)
             turns.send(time.perf_counter() - start)
     if looks == "wandb":
         wandb.finish()
@@ -179,9 +179,9 @@ def contenders(device: str) -> Iterator[Contender]:
             yield Contender(network, way, process, here)
 
 
-def wait() -> None:
+def wait(device: str) -> None:
     """Until the device has done what it was given."""
-    if torch.get_default_device().type == "cuda":
+    if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
 
 

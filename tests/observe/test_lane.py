@@ -38,7 +38,7 @@ def rows(kind: Kind, steps: int = STEPS) -> list[dict[str, Any]]:
 FAST = (
     *("plain", "momentum", "adamw", "norms", "own_activation", "shared", "double", "lazy"),
     *("normed_weights", "accumulated", "two_losses", "closure", "by_hand", "parallel"),
-    *("learning_rates", "transformed_modules", "rateless"),
+    *("learning_rates", "transformed_modules", "rateless", "again"),
 )
 
 

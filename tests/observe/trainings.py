@@ -339,6 +339,26 @@ def ladder() -> Training:
     return usual(Ladder(), 5, 6)
 
 
+class Again(nn.Module):
+    """Blocks that are called again in the backward pass, under the first grad mode they know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 6)
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(6, 6), nn.Tanh()) for _ in range(2)])
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=True)
+        return self.head(x)
+
+
+def again() -> Training:
+    return usual(Again(), 5, 6)
+
+
 def double() -> Training:
     model = mlp(nn.Sigmoid()).double()
     optimizer = SGD(model.parameters(), lr=0.1)
@@ -719,7 +739,8 @@ MADE: dict[str, Callable[[], Training]] = {
     of.__name__: of
     for of in (
         *(plain, momentum, adamw, norms, convolution, residual, attention, frozen_encoder),
-        *(functional, own_activation, shared, recurrent, undefined, odd, ladder, double, lazy),
+        *(functional, own_activation, shared, recurrent, undefined, odd, ladder, again, double),
+        *(lazy,),
         *(normed_weights, accumulated, two_losses, adversarial, closure, by_hand, sparse, mixed),
         *(parallel, reloaded, learning_rates, compiled, compiled_part, transformed),
         *(transformed_modules, jacobian, many_gradients, traced, prompted, features, graph),
