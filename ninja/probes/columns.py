@@ -74,8 +74,8 @@ class Subjects:
     known: bool = False
 
 
-Room = tuple[tuple[int, torch.dtype, torch.device], Tensor, Sequence[Tensor]]
-"""What it fits; the sums of as many looks, (sums, B); and its rows."""
+Room = tuple[Tensor, Sequence[Tensor]]
+"""The sums of B looks, (sums, B), and its rows."""
 
 
 class Columns:
@@ -118,7 +118,7 @@ class Columns:
         totals, crowds = self.count, self.count + len(self.centred)
         self._total_at = {index: totals + at for at, index in enumerate(self.centred)}
         self._crowd_at = {index: crowds + at for at, index in enumerate(self.gates_at)}
-        self._room: Room | None = None
+        self._room: Room = (torch.empty(0, 0), ())
         size = np.array(counts, dtype=np.float64)[:, None]
         self.size = size[self.centred]
         self.root = np.sqrt(size[last - len(deltas) : last])
@@ -167,16 +167,18 @@ class Columns:
                 count[:] = alive(measured[index].unflatten(1, (-1, width))).cpu().numpy()
         return sums
 
-    def _room_for(self, like: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-        """For the sums of B looks, (sums, B), and its rows; the same as the last time, if it fits.
+    def _room_for(self, like: Tensor) -> Room:
+        """The same as the last time, if it fits: what lies there needs not be joined later.
 
-        What is reduced into it needs not be laid end to end later.
+        Args:
+            like: (B, elements), one that is reduced into it.
         """
-        kind = (len(like), like.dtype, like.device)
-        if self._room is None or self._room[0] != kind:
-            found = like.new_empty(len(self.counted) + self.count + len(self.centred), len(like))
-            self._room = (kind, found, found.unbind())
-        return self._room[1:]
+        found, _ = self._room
+        fits = (found.shape[-1], found.dtype, found.device)
+        if fits != (len(like), like.dtype, like.device):
+            found = like.new_empty(self.count + len(self.centred) + len(self.counted), len(like))
+            self._room = (found, found.unbind())
+        return self._room
 
     def safe(self, sums: Values) -> bool:
         """Whether `columns` can do without the tensors."""

@@ -340,7 +340,7 @@ def ladder() -> Training:
 
 
 class Again(nn.Module):
-    """Blocks that are called again in the backward pass, under the first grad mode they know."""
+    """Blocks that make their graph in the backward pass, called again by their checkpoints."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -740,11 +740,10 @@ MADE: dict[str, Callable[[], Training]] = {
     for of in (
         *(plain, momentum, adamw, norms, convolution, residual, attention, frozen_encoder),
         *(functional, own_activation, shared, recurrent, undefined, odd, ladder, again, double),
-        *(lazy,),
         *(normed_weights, accumulated, two_losses, adversarial, closure, by_hand, sparse, mixed),
         *(parallel, reloaded, learning_rates, compiled, compiled_part, transformed),
         *(transformed_modules, jacobian, many_gradients, traced, prompted, features, graph),
-        rateless,
+        *(rateless, lazy),
     )
 }
 """Every kind."""
