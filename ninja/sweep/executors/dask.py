@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ninja.errors import ConfigError
 from ninja.server import start_server
@@ -31,8 +31,8 @@ SECONDS = 10
 AGAIN = 0.5
 """Seconds between two looks for a worker that is free."""
 
-Heard = tuple[int, str, Message | None]
-"""Of which stack, by whose address, and what; nothing more when the stack has come to an end."""
+Heard = tuple[int, str, Message | Literal["begun", "over"]]
+"""Of which stack, by whose address, and what."""
 
 
 class Dask:
@@ -141,7 +141,7 @@ class _Run:
         name: of this run alone.
         heard: what was not passed on yet.
         futures: of those that were submitted, by their places.
-        at: which worker each was last heard of from.
+        at: which worker each was begun by last.
     """
 
     client: Any
@@ -169,7 +169,7 @@ class _Run:
         self.heard.put(event[1])
 
     def _done(self, place: int, _: Any) -> None:
-        self.heard.put((place, "", None))
+        self.heard.put((place, "", "over"))
 
     def listen(self, seconds: float | None = None) -> None:
         """Wait for one word, and pass it on.
@@ -178,14 +178,14 @@ class _Run:
             queue.Empty: there was none in so many seconds.
         """
         place, worker, message = self.heard.get(timeout=seconds)
-        if message is None:
+        if message == "over":
             self._ended(place)
-            return
-        before = self.at.setdefault(place, worker)
-        if before != worker:  # an existing cluster's scheduler has started it again
+        elif message == "begun":
+            if place in self.at:  # an existing cluster's scheduler has started it again
+                self.hear(place, {"do": "lost", "line": _gone(self.at[place])})
             self.at[place] = worker
-            self.hear(place, {"do": "lost", "line": _gone(before)})
-        self.hear(place, message)
+        else:
+            self.hear(place, message)
 
     def _ended(self, place: int) -> None:
         """Hear a stack's last words, or let it wait for another start."""
@@ -248,7 +248,7 @@ def _deaf() -> Any:
 
 def _train(name: str, place: int, work: Work, stack: Stack) -> list[Message]:
     """The worker's side."""
-    from distributed import get_worker
+    from distributed import get_client, get_worker
 
     worker, stop = get_worker(), _stop(name)
     key = worker.get_current_task()
@@ -263,4 +263,6 @@ def _train(name: str, place: int, work: Work, stack: Stack) -> list[Message]:
         if message["do"] == "made" and not wanted():
             raise KeyboardInterrupt  # between two steps; it is saved
 
+    # waits until the scheduler has it; a killed worker takes the last that was only logged with it
+    get_client().log_event(name, (place, worker.address, "begun"))
     return train(work, stack, live)

@@ -105,6 +105,20 @@ def test_an_existing_dask_cluster_and_a_worker_killed_from_outside(tmp_path: Pat
     assert said.startswith("Dask's worker tcp://")
 
 
+def test_a_worker_of_an_existing_dask_cluster_that_dies_before_its_words_are_sent(
+    tmp_path: Path,
+) -> None:
+    with dask_cluster(tmp_path) as address:
+        cluster = executor(Settings("dask", workers=2, address=address))
+        lost, ended, heard = ran(cluster, tmp_path, ("die:1",), ())
+    assert lost == [None, None]
+    assert ended == [0, 1]
+    ((place, said),) = [(at, m.get("line")) for at, m in heard if m["do"] == "lost"]
+    assert place == 0
+    assert said is not None
+    assert said.startswith("Dask's worker tcp://")
+
+
 @pytest.mark.parametrize(
     ("name", "module"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")]
 )
