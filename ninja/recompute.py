@@ -14,7 +14,6 @@ from typing import Literal
 
 import torch
 
-from ninja import theory
 from ninja.errors import ConfigError
 from ninja.net import Net, leaves
 from ninja.rules import Linear
@@ -61,7 +60,12 @@ def split(net: Net, count: int | Literal["sqrt"]) -> tuple[Segment, ...]:
     """
     starts = [place for place, node in enumerate(net.nodes) if isinstance(node.rule, Linear)]
     layers = len(starts)
-    segments = theory.best_segments(layers) if count == "sqrt" else count
+    if count == "sqrt":
+        from ninja.theory import best_segments  # and with it scipy, which takes a moment
+
+        segments = best_segments(layers)
+    else:
+        segments = count
     if not 1 <= segments <= layers:
         raise ConfigError(
             f"recompute: {segments} segments of {layers} linear layers cannot be, "

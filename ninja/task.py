@@ -15,6 +15,7 @@ from ninja import faults, runs
 from ninja.checks import check_keys, check_place, check_run
 from ninja.config import RunConfig
 from ninja.errors import NinjaError
+from ninja.loading import uncollected
 from ninja.schema import config_of
 from ninja.tracking import Mirror, mode_of
 
@@ -158,8 +159,9 @@ def _job(composed: DictConfig, mirror: Mirror) -> tuple[int, Path | None]:
 
 
 def _watched(config: RunConfig, folder: Path, mirror: Mirror) -> int:
-    from ninja import screen  # torch comes with it, after the first line
-    from ninja.allocator import keep_freed_memory
+    with uncollected():
+        from ninja import screen  # torch comes with it, after the first line
+        from ninja.allocator import keep_freed_memory
 
     check_run(config)  # what only torch knows, before anybody is told of this run
     keep_freed_memory()

@@ -275,6 +275,21 @@ def test_help_and_config_do_not_wait_for_torch() -> None:
         assert "batch_size" in done.stdout
 
 
+def test_a_run_does_not_wait_for_scipy(tmp_path: Path, words: str) -> None:
+    """Nor for anything that only other commands need."""
+    code = (
+        "import gc, sys\n"
+        "from ninja.app import main\n"
+        "main()\n"
+        "assert 'torch' in sys.modules\n"
+        "assert not {'scipy', 'wandb', 'torch._dynamo', 'matplotlib'} & set(sys.modules)\n"
+        "assert gc.isenabled()"
+    )
+    command = [sys.executable, "-c", code, *small(tmp_path, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def refusal(*overrides: str, by: Callable[..., Done] = here) -> str:
     done = by(*overrides)
     assert done.returncode == 2, done.stderr
