@@ -21,18 +21,10 @@ class _TerminatedError(KeyboardInterrupt):
 
 def main() -> None:
     """Run what the command line says. Exit code 2 for bad input, 1 for a run that diverged."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # faults come here, and are told in one line
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.unraisablehook = _once_more
-    sys.stdout, sys.stderr = streams.outliving(sys.stdout, 1), streams.outliving(sys.stderr, 2)
-    task.register()
     run = task.Task()
     codes = run.codes  # Hydra would drop them
     try:
-        _check_options(sys.argv[1:])
-        with run.mirror:
-            conf = str(faults.CONF)
-            hydra.main(version_base="1.3", config_path=conf, config_name="config")(run)()
+        _composed(run)
     except (NinjaError, HydraException, OmegaConfBaseException, OSError) as error:
         codes.append(faults.told(faults.line(error)))
     except ValueError as error:
@@ -47,6 +39,23 @@ def main() -> None:
         print("ninja: interrupted; the same command goes on", file=sys.stderr)
         codes.append(128 + signal.SIGINT)
     sys.exit(max(codes))
+
+
+def _composed(run: task.Task) -> None:
+    """Let Hydra compose what the command line says, and call the task with it."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # faults come to `main`, told in one line
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.unraisablehook = _once_more
+    sys.stdout, sys.stderr = streams.outliving(sys.stdout, 1), streams.outliving(sys.stderr, 2)
+    try:
+        task.register()
+        _check_options(sys.argv[1:])
+        with run.mirror:
+            conf = str(faults.CONF)
+            hydra.main(version_base="1.3", config_path=conf, config_name="config")(run)()
+    except Exception as error:
+        faults.give_way(error)
+        raise
 
 
 def _terminated(number: int, _: FrameType | None) -> NoReturn:

@@ -99,7 +99,8 @@ def _run_id(*, _root_: DictConfig) -> str:
         config = config_of(RunConfig, _plain(_root_))
         check_keys(config)
         return runs.run_id(config)
-    except (NinjaError, OmegaConfBaseException):
+    except (NinjaError, OmegaConfBaseException) as error:
+        faults.give_way(error)
         return _nowhere(_root_)
 
 
@@ -109,7 +110,8 @@ def _study_folder(*, _root_: DictConfig) -> str:
         config = config_of(RunConfig, _plain(_root_))
         check_place(config)
         return str(Path(config.output, config.study))
-    except (NinjaError, OmegaConfBaseException):
+    except (NinjaError, OmegaConfBaseException) as error:
+        faults.give_way(error)
         return _nowhere(_root_)
 
 
@@ -151,6 +153,7 @@ def _job(composed: DictConfig, mirror: Mirror) -> tuple[int, Path | None]:
         print(first, flush=True)
         return _watched(config, folder, mirror), folder
     except (NinjaError, OmegaConfBaseException, OSError) as error:
+        faults.give_way(error)
         return faults.told(faults.line(error, folder)), folder
     except (MemoryError, RuntimeError) as error:
         if not faults.is_out_of_memory(error):

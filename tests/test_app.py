@@ -642,6 +642,71 @@ def test_a_signal_where_python_drops_exceptions(
     assert done.stderr == f"ninja: {said}; the same command goes on\n"
 
 
+REPLACED = """
+from ninja import app
+from omegaconf.errors import ConfigAttributeError
+def replaced(*_, **__):
+    try:
+        signal.raise_signal(NUMBER)
+    finally:
+        raise AttributeError('what was put back is not there')
+def wrapped(*_, **__):
+    try:
+        replaced()
+    except Exception as error:
+        raise ConfigAttributeError(str(error)) from error
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGTERM, "SIGTERM: stopped"), (signal.SIGINT, "interrupted")],
+    ids=["SIGTERM", "SIGINT"],
+)
+@pytest.mark.parametrize(
+    ("place", "by", "sweep"),
+    [
+        (
+            "hydra.core.override_parser.overrides_parser.OverridesParser.parse_overrides",
+            "replaced",
+            (),
+        ),
+        ("ninja.runs.folder", "wrapped", ()),
+        ("ninja.runs.folder", "wrapped", ("-m", "seed=1,2")),
+        ("ninja.runs.run_id", "wrapped", ("-m", "seed=1,2", "hydra/launcher=basic")),
+        (
+            "hydra._internal.config_loader_impl.ConfigLoaderImpl.load_sweep_config",
+            "wrapped",
+            ("-m",),
+        ),
+    ],
+    ids=["parsing", "one", "jobs", "resolver", "composing"],
+)
+def test_a_signal_whose_exception_another_one_replaces(
+    tmp_path: Path,
+    words: str,
+    number: signal.Signals,
+    said: str,
+    place: str,
+    by: str,
+    sweep: tuple[str, ...],
+) -> None:
+    """As where OmegaConf is stopped while it puts something back, and then fails to."""
+    owner, _, name = place.rpartition(".")
+    code = (
+        "import importlib, pkgutil, signal\n"
+        + REPLACED.replace("NUMBER", str(number.value))
+        + f"setattr(pkgutil.resolve_name({owner!r}), {name!r}, {by})\n"
+        "app.main()"
+    )
+    command = [sys.executable, "-c", code, *sweep, *small(tmp_path, words)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr == f"ninja: {said}; the same command goes on\n"
+    assert done.returncode == 128 + number
+
+
 # --- the lecture's own numbers -------------------------------------------------------------------
 
 
