@@ -56,7 +56,13 @@ def check(config: NetworkConfig) -> None:
     Raises:
         ConfigError: a type, a name, a range, or two keys that contradict each other.
     """
-    _check_network(config)
+    check_types(config)
+    _check_sizes(config)
+    _check_names(config)
+
+
+def _check_names(config: NetworkConfig) -> None:
+    """What torch knows, unless it is one of those that need not be looked up."""
     gain_value(config.init.gain)
     if config.model.activation in SHIPPED:
         return
@@ -66,8 +72,7 @@ def check(config: NetworkConfig) -> None:
         raise ConfigError(nearest("model.activation", config.model.activation, activations()))
 
 
-def _check_network(config: NetworkConfig) -> None:
-    check_types(config)
+def _check_sizes(config: NetworkConfig) -> None:
     model, init, norm = config.model, config.init, config.norm
     _check_range("data.block_size", config.block_size, 1, 4096)
     for name in ("n_embd", "n_hidden", "n_layers"):
@@ -101,7 +106,7 @@ def check_run(config: RunConfig) -> None:
         ConfigError: a type, a name, a range, or two keys that contradict each other.
     """
     check_keys(config)
-    check(config.network)
+    _check_names(config.network)
     check_seed(config.seed)
     if config.device == "cuda":
         import torch
@@ -128,7 +133,7 @@ def check_values(config: RunConfig) -> None:
     """
     check_types(config)
     check_place(config)
-    _check_network(config.network)
+    _check_sizes(config.network)
     _check_range("steps", config.steps, 1)
     _check_range("threads", config.threads, 1, 256)
     _check_range("batch_size", config.batch_size, 1, 1 << 20)

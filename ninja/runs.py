@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,20 @@ def run_id(config: RunConfig) -> str:
     Raises:
         DataError: the word list cannot be read.
     """
-    matters: dict[str, Any] = {k: v for k, v in asdict(config).items() if k not in NO_MATTER}
+    matters = {k: _same(v) for k, v in vars(config).items() if k not in NO_MATTER}
     matters["data"]["path"] = words.sha256(config.data.path or words.NAMES)
-    matters["init"]["gain"] = _gain(config.init.gain)
-    matters["numerics"] = NUMERICS
-    return hashlib.sha256(json.dumps(_same(matters), sort_keys=True).encode()).hexdigest()[:12]
+    matters["init"]["gain"] = _same(_gain(config.init.gain))
+    matters["numerics"] = _same(NUMERICS)
+    return hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _same(value: Any) -> Any:
-    """Equal numbers look alike, however they were typed: 1 and 1.0."""
-    if isinstance(value, dict):
-        return {key: _same(one) for key, one in value.items()}
+    """As plain data, in which equal numbers look alike, however they were typed: 1 and 1.0."""
+    if type(value) is int:
+        return float(value)
     if isinstance(value, (list, tuple)):
         return [_same(one) for one in value]
-    return float(value) if type(value) is int else value
+    return {k: _same(v) for k, v in vars(value).items()} if is_dataclass(value) else value
 
 
 def _gain(gain: float | str) -> float | str:

@@ -1,7 +1,7 @@
 """From plain data (YAML, the command line) to a typed configuration, and no further than types."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -32,7 +32,7 @@ def config_of(kind: type[Config], plain: Mapping[Any, Any], prefix: str = "") ->
         else:
             made[name] = _tuples(value)
     config = kind(**made)
-    check_types(config, prefix)
+    _check_own(config, prefix)  # those within it were checked when they were made
     return config
 
 
@@ -53,18 +53,66 @@ def check_types(config: Any, prefix: str = "") -> None:
     Raises:
         ConfigError: one has not.
     """
-    hints = _hints(type(config))
-    for item in fields(config):
-        key = item.metadata.get("key", f"{prefix}{item.name}")
-        hint, value = hints[item.name], getattr(config, item.name)
-        if is_dataclass(value):
-            check_types(value, f"{key}.")
-        elif get_origin(hint) is Literal and value not in get_args(hint):
+    _check_own(config, prefix)
+    for declared in _declared(type(config)):
+        if declared.within:
+            key = declared.key or prefix + declared.name
+            check_types(getattr(config, declared.name), f"{key}.")
+
+
+def _check_own(config: Any, prefix: str) -> None:
+    """Every field has its declared type, but for the fields of the dataclasses within it."""
+    for declared in _declared(type(config)):
+        value = getattr(config, declared.name)
+        if type(value) in declared.kinds:
+            continue
+        key, hint = declared.key or prefix + declared.name, declared.hint
+        if get_origin(hint) is Literal and value not in get_args(hint):
             raise ConfigError(nearest(key, value, get_args(hint)))
-        elif key != "init.gain" and not _fits(value, hint):  # a number or a word: see `gain_value`
+        if key != "init.gain" and not _fits(value, hint):  # a number or a word: see `gain_value`
             whole = isinstance(value, float) and value.is_integer()  # 1e3 is how YAML writes one
             hint_at = f", give {int(value)}" if hint is int and whole else ""
             raise ConfigError(f"{key}: {value!r} is not of type {_kind(hint)}{hint_at}")
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A field.
+
+    Attributes:
+        name: of it.
+        key: by which users know it, if it is another one.
+        hint: its type.
+        kinds: classes of which every value is of that type: of most, there is no more to ask.
+        within: whether it is a dataclass itself.
+    """
+
+    name: str
+    key: str | None
+    hint: Any
+    kinds: frozenset[type]
+    within: bool
+
+
+@cache
+def _declared(kind: type) -> tuple[_Declared, ...]:
+    """Of a dataclass; worked out once, as a sweep checks thousands."""
+    found: list[_Declared] = []
+    for one in fields(kind):
+        hint = _hints(kind)[one.name]
+        key = one.metadata.get("key")
+        found.append(_Declared(one.name, key, hint, _kinds(hint), is_dataclass(hint)))
+    return tuple(found)
+
+
+def _kinds(hint: Any) -> frozenset[type]:
+    if get_origin(hint) in (Union, UnionType):
+        return frozenset[type]().union(*map(_kinds, get_args(hint)))
+    if hint is float:
+        return frozenset((float, int))
+    if isinstance(hint, type) and (hint in (int, str, bool, NoneType) or is_dataclass(hint)):
+        return frozenset((hint,))
+    return frozenset()
 
 
 @cache

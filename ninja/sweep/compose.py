@@ -5,7 +5,6 @@ new composition: they are set in a copy of what was composed. Whatever is not pl
 ``~key``, dictionaries, interpolations, Hydra's own keys, a key that comes twice) is left to Hydra.
 """
 
-import copy
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,13 +112,9 @@ class Composer:
         base = self._base(tuple(one.input_line or "" for one in others))
         if not all(_fits(base.task, one) for one in simple):
             base, simple = Composed.of(self.load(overrides)), []
-        task = copy.deepcopy(base.task)
+        task = base.task
         for one in simple:
-            *path, name = _path(one)
-            node = task
-            for key in path:
-                node = node[key]
-            node[name] = one.value()
+            task = _with(task, _path(one), one.value())
         return Composed(task, _hydra(base.hydra, parsed, number))
 
     def load(self, overrides: Sequence[str]) -> DictConfig:
@@ -213,6 +208,12 @@ def _is_simple(override: Override) -> bool:
 def _path(override: Override) -> list[str]:
     """From the root to the key."""
     return override.key_or_group.split(".")
+
+
+def _with(node: dict[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    """Another one that has this value; what does not change is shared."""
+    name, *within = path
+    return {**node, name: _with(node[name], within, value) if within else value}
 
 
 def _overlap(overrides: Sequence[Override]) -> bool:
