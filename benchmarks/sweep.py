@@ -8,6 +8,7 @@ the straight line through both.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -55,6 +56,7 @@ LIMITS = {
     (10_000, "packed, by hand", "basic, autograd"): 8.0,
 }
 JOB, JOB_WANDB, GROWTH, MEMORY, GEMM, TWO = 30.0, 50.0, 1.1, 2 << 30, 0.25, 0.9
+ROUNDS = 3
 STACK = 16
 """Runs of a stack, where two workers are timed against one."""
 
@@ -269,48 +271,53 @@ class timed:  # noqa: N801
 
 
 def growth() -> dict[str, float]:
-    """Seconds and memory of 100 and of 2,000 short runs."""
-    print("short runs (20 steps, hidden 8), W&B off")
+    """Seconds and memory of 100 and of 2,000 short runs, beyond those of two.
+
+    Of the short sweeps, whose difference is no more than a few seconds, several rounds are made.
+    """
+    print(f"short runs (20 steps, hidden 8), W&B off; medians of {ROUNDS} rounds, 2,000 runs once")
     found: dict[str, float] = {}
-    for count in (100, 2_000):
-        with tempfile.TemporaryDirectory() as folder:
-            typed = [f"seed=range({count})", "steps=20", "model.n_hidden=8", "tracker=disabled"]
-            began = time.perf_counter()
-            sweep = subprocess.Popen(
-                [sys.executable, str(RUN), "-m", f"output={folder}", *typed],
-                stdout=subprocess.DEVNULL,
-            )
-            most = 0
-            while sweep.poll() is None:
-                most = max(most, memory(sweep.pid))
-                time.sleep(0.1)
-            seconds = time.perf_counter() - began
-            made = len(list(Path(folder, "default").glob("*/result.json")))
-            if sweep.returncode or made != count:
-                raise SystemExit(f"{made} of {count} runs, exit code {sweep.returncode}")
+    rounds = [(2, 100)] * ROUNDS + [(2_000,)]
+    made = [(count, *short(count)) for counts in rounds for count in counts]
+    for count in (2, 100, 2_000):
+        seconds = statistics.median(took for runs, took, _ in made if runs == count)
+        most = max(size for runs, _, size in made if runs == count)
         found[f"seconds {count}"], found[f"bytes {count}"] = seconds, most
-        print(f"  {count:>5} runs{seconds:8.1f} s  {seconds / count * 1e3:6.1f} ms a run", end="")
+        print(f"  {count:>5} runs{seconds:8.1f} s  {seconds / count * 1e3:7.1f} ms a run", end="")
         print(f"  {most / 2**20:,.0f} MiB")
-    empty = command_seconds_of_none()
-    each = [(found[f"seconds {count}"] - empty) / count for count in (100, 2_000)]
+    beyond = [
+        (found[f"seconds {count}"] - found["seconds 2"]) / (count - 2) for count in (100, 2_000)
+    ]
     print(
-        f"  beyond the start ({empty:.1f} s): {each[1] / each[0]:.3f} (limit {GROWTH:g}); ", end=""
+        f"  a run beyond the first two: {beyond[0] * 1e3:.1f} and {beyond[1] * 1e3:.1f} ms: ",
+        end="",
     )
-    print(f"memory limit {MEMORY / 2**30:g} GiB")
-    return found | {"growth": each[1] / each[0]}
+    print(f"{beyond[1] / beyond[0]:.3f} (limit {GROWTH:g}); memory limit {MEMORY / 2**30:g} GiB")
+    return found | {"growth": beyond[1] / beyond[0]}
 
 
-def command_seconds_of_none() -> float:
-    """A sweep of two runs: what every sweep pays."""
+def short(count: int) -> tuple[float, int]:
+    """Seconds of a sweep of so many runs, and the most bytes it had.
+
+    They are looked at once a second, as a look takes up to 60 ms of a core itself.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        typed = ["seed=1,2", "steps=20", "model.n_hidden=8", "tracker=disabled"]
+        typed = [f"seed=range({count})", "steps=20", "model.n_hidden=8", "tracker=disabled"]
         began = time.perf_counter()
-        subprocess.run(
+        sweep = subprocess.Popen(
             [sys.executable, str(RUN), "-m", f"output={folder}", *typed],
-            check=True,
             stdout=subprocess.DEVNULL,
         )
-        return time.perf_counter() - began
+        most, code = 0, None
+        while code is None:
+            most = max(most, memory(sweep.pid))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = sweep.wait(timeout=1)
+        seconds = time.perf_counter() - began
+        made = len(list(Path(folder, "default").glob("*/result.json")))
+        if code or made != count:
+            raise SystemExit(f"{made} of {count} runs, exit code {code}")
+    return seconds, most
 
 
 def memory(pid: int) -> int:
