@@ -44,7 +44,7 @@ def main() -> None:
 def _composed(run: task.Task) -> None:
     """Let Hydra compose what the command line says, and call the task with it."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # faults come to `main`, told in one line
-    signal.signal(signal.SIGTERM, _terminated)
+    _heed(run)
     sys.unraisablehook = _once_more
     sys.stdout, sys.stderr = streams.outliving(sys.stdout, 1), streams.outliving(sys.stderr, 2)
     try:
@@ -58,8 +58,21 @@ def _composed(run: task.Task) -> None:
         raise
 
 
-def _terminated(number: int, _: FrameType | None) -> NoReturn:
-    raise _TerminatedError(signal.Signals(number).name)
+def _heed(run: task.Task) -> None:
+    """Raise at SIGTERM and SIGINT, and have the task know.
+
+    Hydra drops an error while it composes to see in which mode it runs, also one that has taken an
+    interrupt's place.
+    """
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        kind = _TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
+        run.stopped = kind(signal.Signals(number).name)
+        raise run.stopped
+
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be ignored
+        signal.signal(signal.SIGINT, stop)
 
 
 def _once_more(dropped: "sys.UnraisableHookArgs") -> None:

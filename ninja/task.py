@@ -35,10 +35,12 @@ class Task:
     Attributes:
         codes: exit codes of what was run.
         mirror: W&B's view of it.
+        stopped: what was raised when the command was told to stop, and nobody may have seen.
     """
 
     def __init__(self) -> None:
         self.codes = [0]
+        self.stopped: KeyboardInterrupt | None = None
         self.mirror = Mirror(lambda line: print(f"warning: {line}", flush=True))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -50,6 +52,7 @@ class Task:
 
         Infinity if it diverged; none if it was refused, which was told.
         """
+        self._give_way()
         code, folder = _job(composed, self.mirror)
         self.codes.append(code)
         if code > 128:  # a signal is meant for the whole command, not for one of its runs
@@ -65,11 +68,16 @@ class Task:
         self, jobs: "Sequence[Job | Invalid]", workers: "Executor", settings: "Settings"
     ) -> "list[Ended]":
         """Train all of a sweep's jobs; one entry each."""
+        self._give_way()
         from ninja.sweep.sweep import sweep
 
         ended = sweep(jobs, workers, settings, self.mirror)
         self.codes.append(0 if all(one.status == "done" for one in ended) else 1)
         return ended
+
+    def _give_way(self) -> None:
+        if self.stopped is not None:
+            raise self.stopped
 
     def hear(self, returned: "Sequence[JobReturn]") -> None:
         """What the jobs of a sweep returned, which other launchers have run somewhere else."""

@@ -655,43 +655,37 @@ def wrapped(*_, **__):
         replaced()
     except Exception as error:
         raise ConfigAttributeError(str(error)) from error
+from hydra._internal.hydra import Hydra
+composed = Hydra.compose_config
+def once(*_, **__):
+    Hydra.compose_config = composed
+    replaced()
 """
 
 
+PARSING = "hydra.core.override_parser.overrides_parser.OverridesParser.parse_overrides"
+COMPOSING = "hydra._internal.config_loader_impl.ConfigLoaderImpl.load_sweep_config"
+MODE = "hydra._internal.hydra.Hydra.compose_config"
+
+
 @pytest.mark.parametrize(
-    ("number", "said"),
-    [(signal.SIGTERM, "SIGTERM: stopped"), (signal.SIGINT, "interrupted")],
-    ids=["SIGTERM", "SIGINT"],
-)
-@pytest.mark.parametrize(
-    ("place", "by", "sweep"),
+    ("place", "by", "number", "sweep"),
     [
-        (
-            "hydra.core.override_parser.overrides_parser.OverridesParser.parse_overrides",
-            "replaced",
-            (),
-        ),
-        ("ninja.runs.folder", "wrapped", ()),
-        ("ninja.runs.folder", "wrapped", ("-m", "seed=1,2")),
-        ("ninja.runs.run_id", "wrapped", ("-m", "seed=1,2", "hydra/launcher=basic")),
-        (
-            "hydra._internal.config_loader_impl.ConfigLoaderImpl.load_sweep_config",
-            "wrapped",
-            ("-m",),
-        ),
+        (PARSING, "replaced", signal.SIGINT, ()),
+        ("ninja.runs.folder", "wrapped", signal.SIGTERM, ()),
+        ("ninja.runs.folder", "wrapped", signal.SIGINT, ("-m", "seed=1,2")),
+        ("ninja.runs.run_id", "wrapped", signal.SIGTERM, ("-m", "hydra/launcher=basic")),
+        (COMPOSING, "wrapped", signal.SIGINT, ("-m",)),
+        (MODE, "once", signal.SIGINT, ()),
+        (MODE, "once", signal.SIGTERM, ("-m", "seed=1,2")),
     ],
-    ids=["parsing", "one", "jobs", "resolver", "composing"],
+    ids=["parsing", "one", "jobs", "resolver", "composing", "mode", "mode of a sweep"],
 )
 def test_a_signal_whose_exception_another_one_replaces(
-    tmp_path: Path,
-    words: str,
-    number: signal.Signals,
-    said: str,
-    place: str,
-    by: str,
-    sweep: tuple[str, ...],
+    tmp_path: Path, words: str, place: str, by: str, number: signal.Signals, sweep: tuple[str, ...]
 ) -> None:
     """As where OmegaConf is stopped while it puts something back, and then fails to."""
+    said = "interrupted" if number == signal.SIGINT else "SIGTERM: stopped"
     owner, _, name = place.rpartition(".")
     code = (
         "import importlib, pkgutil, signal\n"
