@@ -56,7 +56,7 @@ LIMITS = {
     (10_000, "packed, by hand", "basic, autograd"): 8.0,
 }
 JOB, JOB_WANDB, GROWTH, MEMORY, GEMM, TWO = 30.0, 50.0, 1.1, 2 << 30, 0.25, 0.9
-ROUNDS = 3
+ROUNDS = 6
 STACK = 16
 """Runs of a stack, where two workers are timed against one."""
 
@@ -273,11 +273,13 @@ class timed:  # noqa: N801
 def growth() -> dict[str, float]:
     """Seconds and memory of 100 and of 2,000 short runs, beyond those of two.
 
-    Of the short sweeps, whose difference is no more than a few seconds, several rounds are made.
+    Of the short sweeps, whose difference is no more than a few seconds, several rounds are made,
+    half of them before the long one and half after it.
     """
     print(f"short runs (20 steps, hidden 8), W&B off; medians of {ROUNDS} rounds, 2,000 runs once")
     found: dict[str, float] = {}
-    rounds = [(2, 100)] * ROUNDS + [(2_000,)]
+    half = [(2, 100)] * (ROUNDS // 2)
+    rounds = [*half, (2_000,), *half]
     made = [(count, *short(count)) for counts in rounds for count in counts]
     for count in (2, 100, 2_000):
         seconds = statistics.median(took for runs, took, _ in made if runs == count)
