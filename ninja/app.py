@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -19,6 +21,12 @@ class _TerminatedError(KeyboardInterrupt):
     """SIGTERM, where no training loop is there to stop between two steps."""
 
 
+_STOPPED: Mapping[int, str] = {
+    signal.SIGTERM: "ninja: SIGTERM: stopped; the same command goes on",
+    signal.SIGINT: "ninja: interrupted; the same command goes on",
+}
+
+
 def main() -> None:
     """Run what the command line says. Exit code 2 for bad input, 1 for a run that diverged."""
     run = task.Task()
@@ -33,10 +41,10 @@ def main() -> None:
         codes.append(faults.told(faults.no_name(sys.argv[1:])))
     except _TerminatedError:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends what is left at once
-        print("ninja: SIGTERM: stopped; the same command goes on", file=sys.stderr)
+        print(_STOPPED[signal.SIGTERM], file=sys.stderr)
         codes.append(128 + signal.SIGTERM)
     except KeyboardInterrupt:  # outside of the training loop, which stops by itself
-        print("ninja: interrupted; the same command goes on", file=sys.stderr)
+        print(_STOPPED[signal.SIGINT], file=sys.stderr)
         codes.append(128 + signal.SIGINT)
     sys.exit(max(codes))
 
@@ -62,10 +70,16 @@ def _heed(run: task.Task) -> None:
     """Raise at SIGTERM and SIGINT, and have the task know.
 
     Hydra drops an error while it composes to see in which mode it runs, also one that has taken an
-    interrupt's place.
+    interrupt's place. Torch's C++ drops all that is raised while it imports numpy, and goes on with
+    half of it: while a module is imported the process ends at once. Nothing is computed then that
+    is not on disk.
     """
 
-    def stop(number: int, _: FrameType | None) -> NoReturn:
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        if _imports(frame):
+            with suppress(OSError):
+                os.write(2, f"{_STOPPED[number]}\n".encode())
+            os._exit(128 + number)
         kind = _TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
         run.stopped = kind(signal.Signals(number).name)
         raise run.stopped
@@ -73,6 +87,13 @@ def _heed(run: task.Task) -> None:
     signal.signal(signal.SIGTERM, stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be ignored
         signal.signal(signal.SIGINT, stop)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether an import is among its callers."""
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _once_more(dropped: "sys.UnraisableHookArgs") -> None:

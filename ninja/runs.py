@@ -40,8 +40,8 @@ def _same(value: Any) -> Any:
 
 
 def _gain(gain: float | str) -> float | str:
-    """5/3 and "5/3" are one gain; what is no number is an activation's name."""
-    value = number(gain)
+    """5/3 and "5/3" are one gain; what is no number is an activation's name, or none at all."""
+    value = number(gain) if type(gain) in (int, float, str) else None  # see `gain_value`
     return gain if value is None else value
 
 

@@ -330,6 +330,8 @@ BAD = [
     ("model=none", "model: unknown name 'none'"),
     ("init.gain=five", "init.gain: 'five' is not a gain"),
     ("init.gain=-1", "init.gain"),
+    ("init.gain=null", "init.gain: None is not a gain, give a number"),
+    ("init.gain=[1,2]", "init.gain: (1, 2) is not a gain, give a number"),
     ("init.scheme=he", "init.scheme: unknown name 'he'"),
     ("optimizer=adam", "did you mean adamw?"),
     ("optimizer.lr=-0.1", "optimizer.lr: -0.1 is out of range"),
@@ -640,6 +642,29 @@ def test_a_signal_where_python_drops_exceptions(
     )
     assert done.returncode == 128 + number
     assert done.stderr == f"ninja: {said}; the same command goes on\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_whose_exception_an_import_drops(
+    tmp_path: Path, words: str, number: signal.Signals
+) -> None:
+    """As torch's C++ does, where it imports numpy and goes on with half of it."""
+    (tmp_path / "dropping.py").write_text(
+        f"import signal\ntry: signal.raise_signal({number.value})\nexcept BaseException: pass\n"
+    )
+    code = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from ninja import app, runs\n"
+        "def folder(_): import dropping\n"
+        "runs.folder = folder\n"
+        "app.main()"
+    )
+    command = [sys.executable, "-c", code, *small(tmp_path, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = "interrupted" if number == signal.SIGINT else "SIGTERM: stopped"
+    assert done.stderr == f"ninja: {said}; the same command goes on\n"
+    assert done.returncode == 128 + number
 
 
 REPLACED = """
