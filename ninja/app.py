@@ -61,18 +61,16 @@ def _composed(run: task.Task) -> None:
         with run.mirror:
             conf = str(faults.CONF)
             hydra.main(version_base="1.3", config_path=conf, config_name="config")(run)()
-    except Exception as error:
-        faults.give_way(error)
+    except Exception:
+        run.give_way()
         raise
 
 
 def _heed(run: task.Task) -> None:
-    """Raise at SIGTERM and SIGINT, and have the task know.
+    """Raise at SIGTERM and SIGINT, and have the task know: see `Task.give_way`.
 
-    Hydra drops an error while it composes to see in which mode it runs, also one that has taken an
-    interrupt's place. Torch's C++ drops all that is raised while it imports numpy, and goes on with
-    half of it: while a module is imported the process ends at once. Nothing is computed then that
-    is not on disk.
+    Torch's C++ drops all that is raised while it imports numpy, and goes on with half of it: while
+    a module is imported the process ends at once. What was computed is on disk, or is made again.
     """
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -99,7 +97,7 @@ def _imports(frame: FrameType | None) -> bool:
 def _once_more(dropped: "sys.UnraisableHookArgs") -> None:
     """A signal whose exception Python has dropped is sent again, a moment later.
 
-    In a weakref's callback none can be raised, and while torch is imported many of those run.
+    In a weakref's callback none can be raised.
     """
     if not issubclass(dropped.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(dropped)

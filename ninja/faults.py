@@ -48,22 +48,6 @@ def line(error: BaseException, folder: Path | None = None) -> str:
     return shown
 
 
-def give_way(error: BaseException) -> None:
-    """Raise the interrupt that an error has taken the place of, if there was one.
-
-    Where an interrupt comes while OmegaConf puts something back, that may fail for it, and another
-    error is raised.
-
-    Raises:
-        KeyboardInterrupt: it is among what the error came of.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt):
-            raise cause
-        cause = cause.__cause__ or cause.__context__
-
-
 _ENDS = "mismatched input '<EOF>'"
 
 

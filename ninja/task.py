@@ -52,8 +52,8 @@ class Task:
 
         Infinity if it diverged; none if it was refused, which was told.
         """
-        self._give_way()
-        code, folder = _job(composed, self.mirror)
+        self.give_way()
+        code, folder = _job(composed, self)
         self.codes.append(code)
         if code > 128:  # a signal is meant for the whole command, not for one of its runs
             sys.exit(code)
@@ -68,14 +68,22 @@ class Task:
         self, jobs: "Sequence[Job | Invalid]", workers: "Executor", settings: "Settings"
     ) -> "list[Ended]":
         """Train all of a sweep's jobs; one entry each."""
-        self._give_way()
+        self.give_way()
         from ninja.sweep.sweep import sweep
 
         ended = sweep(jobs, workers, settings, self.mirror)
         self.codes.append(0 if all(one.status == "done" for one in ended) else 1)
         return ended
 
-    def _give_way(self) -> None:
+    def give_way(self) -> None:
+        """Raise what was raised when the command was told to stop.
+
+        Where OmegaConf is stopped while it puts something back, that may fail, and another error
+        takes its place; and Hydra drops all errors while it composes to see in which mode it runs.
+
+        Raises:
+            KeyboardInterrupt: it was told so.
+        """
         if self.stopped is not None:
             raise self.stopped
 
@@ -107,8 +115,7 @@ def _run_id(*, _root_: DictConfig) -> str:
         config = config_of(RunConfig, _plain(_root_))
         check_keys(config)
         return runs.run_id(config)
-    except (NinjaError, OmegaConfBaseException) as error:
-        faults.give_way(error)
+    except (NinjaError, OmegaConfBaseException):
         return _nowhere(_root_)
 
 
@@ -118,8 +125,7 @@ def _study_folder(*, _root_: DictConfig) -> str:
         config = config_of(RunConfig, _plain(_root_))
         check_place(config)
         return str(Path(config.output, config.study))
-    except (NinjaError, OmegaConfBaseException) as error:
-        faults.give_way(error)
+    except (NinjaError, OmegaConfBaseException):
         return _nowhere(_root_)
 
 
@@ -147,7 +153,7 @@ def _plain(composed: DictConfig) -> dict[str, Any]:
     }
 
 
-def _job(composed: DictConfig, mirror: Mirror) -> tuple[int, Path | None]:
+def _job(composed: DictConfig, task: Task) -> tuple[int, Path | None]:
     """Train one run; its exit code and its folder.
 
     A fault is told here: Hydra would add a line of its own.
@@ -159,9 +165,9 @@ def _job(composed: DictConfig, mirror: Mirror) -> tuple[int, Path | None]:
         folder = runs.folder(config)
         first = f"{folder}: {config.backward}, {config.steps:,} steps, seed {config.seed}"
         print(first, flush=True)
-        return _watched(config, folder, mirror), folder
+        return _watched(config, folder, task.mirror), folder
     except (NinjaError, OmegaConfBaseException, OSError) as error:
-        faults.give_way(error)
+        task.give_way()
         return faults.told(faults.line(error, folder)), folder
     except (MemoryError, RuntimeError) as error:
         if not faults.is_out_of_memory(error):

@@ -43,10 +43,19 @@ def run(*overrides: str) -> Done:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+def coded(code: str, *overrides: str, seconds: float | None = None) -> Done:
+    """With this program in place of run.py."""
+    command = [sys.executable, "-c", code, *overrides]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds
+    )
+
+
 def here(*overrides: str) -> Done:
     """The same in this process, which is left as it was. Nothing may start W&B's mirror."""
     out, err = io.StringIO(), io.StringIO()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["run.py", *overrides])
         patch.setattr(sys, "stdout", out)
@@ -269,8 +278,7 @@ def test_help_and_config_do_not_wait_for_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     for option in ("--help", "--cfg=job"):
-        command = [sys.executable, "-c", code, option]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = coded(code, option)
         assert done.returncode == 0, done.stderr
         assert "batch_size" in done.stdout
 
@@ -285,8 +293,7 @@ def test_a_run_does_not_wait_for_scipy(tmp_path: Path, words: str) -> None:
         "assert not {'scipy', 'wandb', 'torch._dynamo', 'matplotlib'} & set(sys.modules)\n"
         "assert gc.isenabled()"
     )
-    command = [sys.executable, "-c", code, *small(tmp_path, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = coded(code, *small(tmp_path, words))
     assert done.returncode == 0, done.stderr
 
 
@@ -546,8 +553,7 @@ def test_memory_that_is_refused(tmp_path: Path, words: str) -> None:
         "app.main()"
     )
     large = small(tmp_path, words, "model.n_hidden=20000", "model.n_layers=2")  # 1.6 GB
-    command = [sys.executable, "-c", code, *large]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = coded(code, *large)
     assert done.returncode == 2
     assert done.stderr.startswith("ninja: out of memory: give a smaller model")
     assert done.stderr.count("\n") == 1
@@ -623,7 +629,7 @@ def test_an_interrupt_that_is_ignored_from_outside_stays_so(tmp_path: Path, word
 def test_a_signal_where_python_drops_exceptions(
     tmp_path: Path, words: str, number: signal.Signals, said: str
 ) -> None:
-    """In a weakref's callback, as many run while modules are imported."""
+    """In a weakref's callback."""
     code = (
         "import signal, time, weakref\n"
         "from ninja import app, runs\n"
@@ -636,10 +642,7 @@ def test_a_signal_where_python_drops_exceptions(
         "runs.folder = folder\n"
         "app.main()"
     )
-    command = [sys.executable, "-c", code, *small(tmp_path, words)]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20
-    )
+    done = coded(code, *small(tmp_path, words), seconds=20)
     assert done.returncode == 128 + number
     assert done.stderr == f"ninja: {said}; the same command goes on\n"
 
@@ -660,8 +663,7 @@ def test_a_signal_whose_exception_an_import_drops(
         "runs.folder = folder\n"
         "app.main()"
     )
-    command = [sys.executable, "-c", code, *small(tmp_path, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = coded(code, *small(tmp_path, words))
     said = "interrupted" if number == signal.SIGINT else "SIGTERM: stopped"
     assert done.stderr == f"ninja: {said}; the same command goes on\n"
     assert done.returncode == 128 + number
@@ -718,10 +720,7 @@ def test_a_signal_whose_exception_another_one_replaces(
         + f"setattr(pkgutil.resolve_name({owner!r}), {name!r}, {by})\n"
         "app.main()"
     )
-    command = [sys.executable, "-c", code, *sweep, *small(tmp_path, words)]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = coded(code, *sweep, *small(tmp_path, words), seconds=60)
     assert done.stderr == f"ninja: {said}; the same command goes on\n"
     assert done.returncode == 128 + number
 

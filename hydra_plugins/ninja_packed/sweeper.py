@@ -95,7 +95,6 @@ class PackedSweeper(Sweeper):
 
     def _carried(self, option: str, given: "Sequence[Override]", composer: "Composer") -> Carried:
         """By a preset, which Hydra has not composed: it was swept."""
-        from ninja import faults
         from ninja.sweep.compose import COMPOSING
 
         fixed = [
@@ -105,8 +104,7 @@ class PackedSweeper(Sweeper):
         ]
         try:
             sweeper = composer.load([*fixed, option]).hydra.sweeper
-        except COMPOSING as error:  # which its jobs will say of themselves
-            faults.give_way(error)
+        except COMPOSING:  # which its jobs will say of themselves
             return _carried(self.params, self.zip)
         return _carried(sweeper.params, sweeper.zip)
 

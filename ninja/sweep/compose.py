@@ -89,7 +89,6 @@ class Composer:
             folder = runs.folder(config)
             files = self._files(composed, folder)
         except COMPOSING as error:
-            faults.give_way(error)
             return Invalid(number, tuple(overrides), faults.line(error))
         except ValueError as error:  # which Hydra raises for a group that is given no name
             if not faults.is_no_name(error):
@@ -135,7 +134,6 @@ class Composer:
             try:
                 self._bases[overrides] = Composed.of(self.load(overrides))
             except (*COMPOSING, ValueError) as error:
-                faults.give_way(error)
                 self._bases[overrides] = error
         found = self._bases[overrides]
         if isinstance(found, Exception):
