@@ -3,9 +3,11 @@
 What a call costs here is mostly the asking: a dot product is the quickest question there is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
+from operator import call, lt, mul
 from typing import Any
 
 import numpy as np
@@ -27,10 +29,18 @@ def array(t: Tensor) -> Array:
     return t.numpy().reshape(-1)
 
 
-def square(values: Array) -> float:
-    """Sum of squares, by float64 where they vanish or overflow in the values' own dtype."""
-    found = float(np.vdot(values, values))
-    return found if LOW < found < HIGH else exact(values.reshape(-1))[0]
+def squares(arrays: Sequence[Array]) -> list[float]:
+    """Sums of squares, by float64 where they vanish or overflow in the arrays' own dtype.
+
+    Args:
+        arrays: of any shape.
+    """
+    found = [float(np.vdot(values, values)) for values in arrays]
+    if found and not (min(found) > LOW and max(found) < HIGH):
+        for at, (square, values) in enumerate(zip(found, arrays, strict=True)):
+            if not LOW < square < HIGH:
+                found[at] = exact(values.reshape(-1))[0]
+    return found
 
 
 def moments(values: Array) -> tuple[float, float]:
@@ -63,40 +73,68 @@ def living(dx: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Outputs or deltas of one size, side by side, whose elements or units are counted.
+class Block:
+    """Outputs or deltas of which the same is asked, side by side.
+
+    To ask one question of all of them takes hardly longer than to ask it of one.
 
     Attributes:
+        places: in the plan.
         values: (tensors, elements), where they lie.
-        sizes: of the same shape, room for their absolute values.
-        ones: (N,).
         gate: the rule of outputs that saturate.
         width: features, if living units are counted.
+        sizes: of the same shape, room for their absolute values, if anything is counted.
+        beyond: of the same shape, room for which are saturated, if they are.
+        ones: (N,), rows of each.
     """
 
+    places: range
     values: Array
-    sizes: Array
-    ones: Array
     gate: Rule | None
     width: int
+    sizes: Array
+    beyond: Array
+    ones: Array
 
-    def crowds(self) -> list[int]:
-        """See `crowd`."""
+    @classmethod
+    def of(cls, plan: Columns, places: range, values: Array) -> "Block":
+        """Of neighbours in a plan."""
+        values = values.reshape(len(places), -1)
+        gate, width = plan.gated.get(places[0]), plan.widths.get(places[0], 0)
+        sizes = np.empty_like(values if gate or width else values[:0])
+        beyond = np.empty_like(values if gate else values[:0], np.bool_)
+        ones = np.ones(values.shape[1] // width if width else 0, values.dtype)
+        return cls(places, values, gate, width, sizes, beyond, ones)
+
+    def counts(self) -> list[int]:
+        """Of each: see `crowd` and `living`."""
+        return self._alive() if self.width else self._crowds()
+
+    def _crowds(self) -> list[int]:
         y = 2 * self.values - 1 if isinstance(self.gate, Sigmoid) else self.values
-        beyond = np.abs(y, out=self.sizes) > SATURATED
+        beyond = np.greater(np.abs(y, self.sizes), SATURATED, self.beyond)
         return [int(np.count_nonzero(one)) for one in beyond]
 
-    def alive(self) -> list[int]:
-        """See `living`."""
-        rows = np.abs(self.values, out=self.sizes).reshape(len(self.values), -1, self.width)
+    def _alive(self) -> list[int]:
+        count, width = len(self.places), self.width
+        if np.count_nonzero(self.values[:, :width]) == count * width:
+            return [width] * count  # all live on the first row, and no other needs be read
+        rows = np.abs(self.values, self.sizes).reshape(count, -1, width)
         return [int(np.count_nonzero(self.ones.dot(one))) for one in rows]
 
 
 class Reduced:
-    """What a plan wants of arrays that stay where they are, while their contents change."""
+    """What a plan wants of arrays that stay where they are, while their contents change.
+
+    What takes the time is to bring them to the processor, so each is asked everything at once.
+    """
 
     def __init__(
-        self, plan: Columns, params: Sequence[Array], laid: Array, moved: Sequence[Array]
+        self,
+        plan: Columns,
+        params: Sequence[Array],
+        laid: Array,
+        moved: Sequence[tuple[Array, Array]],
     ) -> None:
         """Plan.
 
@@ -104,26 +142,52 @@ class Reduced:
             plan: of the look.
             params: all of them, in the plan's order, (elements,) each.
             laid: the deltas and the outputs, in its order, end to end.
-            moved: the directions of the updates, in its order.
+            moved: in its order, what each matrix was before the update, and itself; of the former
+                the latter is taken away.
         """
         of = plan.subjects
-        grads, first = len(of.graded), len(of.graded) + len(of.params)
-        places = range(first, first + len(of.outputs) + len(of.units))
-        ends = np.cumsum([plan.counts[at] for at in places])[:-1]
-        self._arrays = [*params, *np.split(laid, ends), *moved]
-        self._centred = [at - grads for at in plan.centred]
-        centred = [self._arrays[at] for at in self._centred]
-        ones = np.ones(max(map(len, centred), default=0), laid.dtype)
-        self._totals = [(values, ones[: len(values)]) for values in centred]
+        self._own, first = len(of.graded), len(of.graded) + len(of.params)
+        last = first + len(of.outputs) + len(of.units)
+        self._found = np.empty(plan.count + len(plan.centred), laid.dtype)
+        self._end, self._centred = plan.count, plan.centred
         self._near = ((1 - CANCELLED) * plan.size[:, 0]).tolist()
-        asked = ((plan.counts[at], plan.gated.get(at), plan.widths.get(at, 0)) for at in places)
-        runs = list(_runs(asked, laid))
-        self._gates = [run for run in runs if run.gate is not None]
-        self._read = [run for run in runs if run.width]
-        gates = [at for at in places if at in plan.gated]
-        read = [at for at in places if at in plan.widths]
-        self._order = [gates.index(at) for at in plan.gates_at]
-        self._order += [len(gates) + read.index(at) for at, _ in plan.reached_at]
+        self._ones = np.ones(max(plan.counts), laid.dtype)
+        self._arrays: dict[int, Array] = {}
+        self._calls: list[Callable[[], Any]] = []
+        blocks = list(_blocks(plan, range(first, last), laid))
+        for block in blocks:
+            self._ask(plan, block.places, block.values)
+        others = dict(zip(of.params, enumerate(params, self._own), strict=True))
+        for at, (name, (before, matrix)) in enumerate(zip(of.moved, moved, strict=True), last):
+            self._calls.append(partial(np.subtract, before, matrix, before))
+            self._ask_one(plan, at, before)
+            self._ask_one(plan, *others.pop(name))
+        for at, values in others.values():
+            self._ask_one(plan, at, values)
+        self._counting = [block for block in blocks if len(block.sizes)]
+        counted = [at for block in self._counting for at in block.places]
+        asked = [*plan.gates_at, *(at for at, _ in plan.reached_at)]
+        self._order = [counted.index(at) for at in asked]
+
+    def _ask(self, plan: Columns, places: range, values: Array) -> None:
+        """Have neighbours reduced, (tensors, elements)."""
+        at, count = places[0], len(places)
+        self._arrays.update(zip(places, values, strict=True))
+        self._calls.append(partial(np.vecdot, values, values, self._found[at : at + count]))
+        self._ask_totals(plan, at, values)
+
+    def _ask_one(self, plan: Columns, at: int, values: Array) -> None:
+        """Have a single array reduced, (elements,), which takes half the time of a row."""
+        values = values.reshape(-1)
+        self._arrays[at] = values
+        self._calls.append(partial(values.dot, values, self._found[at : at + 1].reshape(())))
+        self._ask_totals(plan, at, values[None])
+
+    def _ask_totals(self, plan: Columns, at: int, values: Array) -> None:
+        if at in plan.centred:
+            total = plan.count + plan.centred.index(at)
+            into = self._found[total : total + len(values)]
+            self._calls.append(partial(values.dot, self._ones[: values.shape[1]], into))
 
     def __call__(self, grads: Sequence[float]) -> list[float]:
         """Sums of squares, totals and counts: `Columns.sums` but for the roots.
@@ -131,18 +195,22 @@ class Reduced:
         Args:
             grads: sums of squares of the gradients.
         """
-        squares = [float(values.dot(values)) for values in self._arrays]
-        totals = [float(values.dot(ones)) for values, ones in self._totals]
+        for _ in map(call, self._calls):
+            pass
+        found = self._found.tolist()
+        found[: self._own] = grads
+        counts = [count for block in self._counting for count in block.counts()]
+        squares, totals = found[self._own : self._end], found[self._end :]
         if not (min(squares) > LOW and max(squares) < HIGH):
-            for at, found in enumerate(squares):
-                if not LOW < found < HIGH:
-                    squares[at] = exact(self._arrays[at])[0]
-        for place, (at, near) in enumerate(zip(self._centred, self._near, strict=True)):
-            if not totals[place] * totals[place] < near * squares[at]:
-                squares[at], totals[place] = exact(self._arrays[at])
-        counts = [count for run in self._gates for count in run.crowds()]
-        counts += [count for run in self._read for count in run.alive()]
-        return [*grads, *squares, *totals, *(counts[at] for at in self._order)]
+            for at, square in enumerate(squares, self._own):
+                if not LOW < square < HIGH:
+                    found[at] = exact(self._arrays[at])[0]
+        needed = map(mul, self._near, map(found.__getitem__, self._centred))
+        if not all(map(lt, map(mul, totals, totals), needed)):
+            for place, (at, near) in enumerate(zip(self._centred, self._near, strict=True)):
+                if not totals[place] * totals[place] < near * found[at]:
+                    found[at], found[self._end + place] = exact(self._arrays[at])
+        return [*found, *map(counts.__getitem__, self._order)]
 
 
 def sums(plan: Columns, found: Sequence[Sequence[float]]) -> Values:
@@ -152,12 +220,15 @@ def sums(plan: Columns, found: Sequence[Sequence[float]]) -> Values:
     return together
 
 
-def _runs(asked: Iterable[tuple[int, Rule | None, int]], laid: Array) -> Iterator[Run]:
-    """The neighbours of which the same is asked: elements, gate and width of each."""
-    start = 0
-    for (size, gate, width), run in groupby(asked):
-        count = len(list(run))
-        values = laid[start : start + count * size].reshape(count, size)
-        ones = np.ones(size // width if width else 0, laid.dtype)
-        yield Run(values, np.empty_like(values), ones, gate, width)
-        start += count * size
+def _blocks(plan: Columns, places: range, laid: Array) -> Iterator[Block]:
+    """The neighbours among these places of which the same is asked, of as many elements."""
+    totals, start = {at: total for total, at in enumerate(plan.centred)}, 0
+
+    def asked(at: int) -> tuple[Any, ...]:
+        return plan.counts[at], plan.gated.get(at), plan.widths.get(at, 0), at in totals
+
+    for (size, *_), run in groupby(places, asked):
+        found = list(run)
+        end = start + size * len(found)
+        yield Block.of(plan, range(found[0], found[-1] + 1), laid[start:end])
+        start = end

@@ -8,11 +8,12 @@ place, with care.
 
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, is_grad_enabled, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
@@ -20,7 +21,7 @@ from ninja.observe.arrays import Array, Reduced, array, sums
 from ninja.observe.caller import Caller
 from ninja.observe.calls import Call, Look, at_end
 from ninja.observe.gather import Gathered
-from ninja.observe.outputs import are_many
+from ninja.observe.outputs import are_many, are_there
 from ninja.observe.seen import Seen
 from ninja.probes.columns import Columns
 
@@ -29,6 +30,8 @@ ELEMENTS = 1 << 20
 
 WAITING = 256
 """Looks whose numbers are made together."""
+
+SHAPE, VERSION, GRAD = map(attrgetter, ("shape", "_version", "grad"))
 
 
 def fits(gathered: Gathered, look: Look) -> bool:
@@ -72,14 +75,16 @@ class Lane:
         self._plan, self._model, self._groups = plan, model, gathered.groups
         self._is_other = caller.is_other
         self._places = [call.place.module for call in calls if call.place is not None]
-        self._known, self._most = frozenset(map(id, self._places)), len(self._places)
+        self._listed = frozenset(map(id, self._places))
+        self._known = self._listed | {id(model)}
         self._shapes = [call.shape for call in calls]
         self._versions = [call.version for call in calls]
         at = {id(call): index for index, call in enumerate(calls)}
         of = {node.name: [at[id(call)] for call in made] for node, made in gathered.calls.items()}
         self._deltas = [index for entry in gathered.deltas for index in of[entry.name]]
         self._values = [index for entry in gathered.values for index in of[entry.name]]
-        self._axes = [calls[index].axis if calls[index].read else -1 for index in self._deltas]
+        read = ((place, calls[index]) for place, index in enumerate(self._deltas))
+        self._axes = [(place, of.axis) for place, of in read if of.read and of.axis != -1]
         self._tensors = [one.tensor for one in gathered.params]
         self._pointers = [p.data_ptr() for p in self._tensors]
         params = {one: array(one.tensor.detach()) for one in gathered.params}
@@ -87,20 +92,20 @@ class Lane:
             [(np.empty_like(params[one]), params[one]) for one in group.matrices]
             for group in self._groups
         ]
-        self._moved = [pair for room in self.rooms for pair in room]
+        moved = [pair for room in self.rooms for pair in room]
         self._copies, laid = self._laid([calls[at].shape for at in (*self._deltas, *self._values)])
-        self._reduced = Reduced(plan, list(params.values()), laid, [to for to, _ in self._moved])
+        self._reduced = Reduced(plan, list(params.values()), laid, moved)
+        self._waiting: list[tuple[Seen, list[float]]] = []
         self._handle: RemovableHandle | None = None
         self._came_by: list[RemovableHandle] = []
-        self._called: list[nn.Module] = []
+        self._awaited: Sequence[nn.Module | None] = ()
         self._outputs: list[Tensor] = []
-        self._broken = False
-        self._waiting: list[tuple[Seen, list[float]]] = []
+        self._give_up()
 
     def _laid(self, shapes: list[torch.Size]) -> tuple[list[Tensor], Array]:
         """Room for the deltas and the outputs, end to end, and the same as one array."""
-        for index, axis in enumerate(self._axes):
-            shapes[index] = torch.empty(shapes[index], device="meta").movedim(axis, -1).shape
+        for place, axis in self._axes:
+            shapes[place] = torch.empty(shapes[place], device="meta").movedim(axis, -1).shape
         sizes = [shape.numel() for shape in shapes]
         laid = self._tensors[0].new_empty(sum(sizes))
         pieces = zip(laid.split(sizes), shapes, strict=True)
@@ -109,7 +114,7 @@ class Lane:
     def arm(self) -> None:
         """Listen, until `disarm`; what was listed before is let go of."""
         self._let_go()
-        self._broken = False
+        self._awaited = (*self._places, None)
         if self._handle is None:
             self._handle = register_module_forward_hook(self._list)
 
@@ -121,21 +126,18 @@ class Lane:
             self._handle = None
 
     def _list(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        known = id(module) in self._known
-        if not (known or module is self._model) or not torch.is_grad_enabled():
+        """A module has returned."""
+        if id(module) not in self._known or not is_grad_enabled() or self._is_other():
             return
-        if self._is_other():
-            return
-        if known:
-            if self._broken or type(output) is not Tensor or len(self._outputs) >= self._most:
-                self._give_up()
-                return
-            self._called.append(module)
-            self._outputs.append(output)
+        outputs = self._outputs
+        if module is self._awaited[len(outputs)] and type(output) is Tensor:
+            outputs.append(output)
             if self._came_by:  # the model has returned: a checkpoint calls a part of it again
                 self._keep([output])
+        elif id(module) in self._listed:
+            self._give_up()
         if module is self._model:
-            self._keep(self._outputs)  # in a row takes half the time
+            self._keep(outputs)  # in a row takes half the time
             if type(output) is Tensor and output.requires_grad:
                 self._came_by.append(output.register_hook(self._came))
 
@@ -150,7 +152,7 @@ class Lane:
 
     def _came(self, grad: Tensor) -> None:
         """A hook: a backward pass has begun."""
-        if torch.is_grad_enabled():  # with a graph of its own, that of a penalty
+        if is_grad_enabled():  # with a graph of its own, that of a penalty
             self._give_up()
         elif are_many(grad):  # of many at once, and so is what torch keeps
             at_end(partial(_forget, list(self._outputs)))
@@ -169,8 +171,8 @@ class Lane:
         self._give_up()
 
     def _give_up(self) -> None:
-        self._broken = True
-        self._called.clear()
+        """This step is no more listed: nothing is awaited, and an empty list is not what was."""
+        self._awaited = (None,)
         self._outputs.clear()
 
     def finish(self, seen: Seen) -> bool:
@@ -183,8 +185,6 @@ class Lane:
             return False
         squares = [square for group in self._groups for square in group.squares or ()]
         with np.errstate(all="ignore"):  # what is not finite is a number too
-            for before, weight in self._moved:
-                np.subtract(weight, before, out=before)
             self._waiting.append((seen, self._reduced(squares)))
         if len(self._waiting) >= WAITING:
             self.flush()
@@ -194,21 +194,18 @@ class Lane:
         """Copy the deltas and outputs, if the network was called as it was before."""
         outputs = self._outputs
         if (
-            self._called != self._places
-            or [y.shape for y in outputs] != self._shapes
-            or [y._version for y in outputs] != self._versions
-            or [p.data_ptr() for p in self._tensors] != self._pointers
+            list(map(SHAPE, outputs)) != self._shapes
+            or list(map(VERSION, outputs)) != self._versions
+            or list(map(Tensor.data_ptr, self._tensors)) != self._pointers
             or any(group.squares is None or group.before is None for group in self._groups)
         ):
             return False
-        deltas = [outputs[index].grad for index in self._deltas]
-        found = [delta for delta in deltas if delta is not None]
-        if len(found) < len(deltas) or are_many(*found):
+        found = list(map(GRAD, map(outputs.__getitem__, self._deltas)))
+        if not are_there(found) or are_many(*found):
             return False
-        for at, axis in enumerate(self._axes):
-            if axis != -1:
-                found[at] = found[at].movedim(axis, -1)
-        found += [outputs[index] for index in self._values]
+        for place, axis in self._axes:
+            found[place] = found[place].movedim(axis, -1)
+        found += map(outputs.__getitem__, self._values)
         with torch.no_grad():
             torch._foreach_copy_(self._copies, found)  # pyright: ignore[reportPrivateImportUsage]
         return True

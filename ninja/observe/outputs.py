@@ -1,7 +1,9 @@
 """The tensors that a module returns, as far as they can have a delta."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from itertools import repeat
+from operator import is_not
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,11 @@ def tensors(output: Any) -> Iterator[Tensor]:
 def are_many(*grads: Tensor) -> bool:
     """Whether one is of many outputs at once, of a Jacobian: it must not outlive that."""
     return any(map(is_legacy_batchedtensor, grads)) or any(map(is_functorch_wrapped_tensor, grads))
+
+
+def are_there(grads: list[Tensor | None]) -> TypeGuard[list[Tensor]]:
+    """Whether none of them is missing."""
+    return all(map(is_not, grads, repeat(None)))
 
 
 def is_plain(y: Tensor) -> bool:

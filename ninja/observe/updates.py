@@ -4,23 +4,26 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from ninja.observe.arrays import Array, square
+from ninja.observe.arrays import Array, squares
 from ninja.observe.closely import Spread, spread
 from ninja.observe.modules import Modules, Owned
+from ninja.observe.outputs import are_there
 from ninja.observe.seen import Seen
 from ninja.observe.sums import Sums, sums
 
 FRAMES = 8
 """Between an optimizer's hook and the scaler that called it, at most."""
+
+GRAD = attrgetter("tensor.grad")
 
 Room = list[tuple[Array, Array]]
 """Arrays to copy into, and arrays to copy."""
@@ -80,13 +83,11 @@ class Group:
 
     def note(self) -> None:
         """Take the gradients as they are now."""
-        grads = [one.tensor.grad for one in self.members]
+        grads = list(map(GRAD, self.members))
         if self.room is None:
             self._reduce(grads)
-            return
-        arrays = [grad.numpy() for grad in grads if grad is not None]
-        with np.errstate(all="ignore"):  # what overflows is taken again
-            self.squares = [square(of) for of in arrays] if len(arrays) == len(grads) else None
+        else:
+            self.squares = squares(list(map(Tensor.numpy, grads))) if are_there(grads) else None
 
     @torch.no_grad()
     def _reduce(self, grads: Sequence[Tensor | None]) -> None:
@@ -163,13 +164,16 @@ class Updates:
 
         The parameters may have moved if an optimizer was called, or if some have none.
         """
+        rates, stepped = list[float](), False
         for group in self.groups:
             if group.optimizer is None and not group.noted:  # neither an output has told, nor it
                 group.note()
-        self.graded |= {one.name for group in self.groups for one in group.graded}
-        self.updated |= any(group.stepped and not group.late for group in self.groups)
-        rates = [group.rate for group in self.groups if group.stepped]
-        stepped = any(group.stepped or group.optimizer is None for group in self.groups)
+            if group.graded:
+                self.graded.update(one.name for one in group.graded)
+            if group.stepped:
+                rates.append(group.rate)
+                self.updated |= not group.late
+            stepped |= group.stepped or group.optimizer is None
         return Seen(step, max(rates, default=math.nan), self.scale, stepped)
 
     def read(self) -> None:
@@ -226,7 +230,9 @@ class Updates:
             group.came()
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        for group in self.groups if self._armed else ():
+        if not self._armed:
+            return
+        for group in self.groups:
             if group.optimizer is not optimizer or group.stepped:
                 continue
             group.rate = _rate(optimizer)
@@ -238,7 +244,9 @@ class Updates:
                 self._scaled, self.scale = True, scaler.get_scale()
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        for group in self.groups if self._armed else ():
+        if not self._armed:
+            return
+        for group in self.groups:
             group.stepped = group.stepped or group.optimizer is optimizer
 
 
