@@ -42,7 +42,7 @@ class Vocabulary:
     @classmethod
     def of(cls, words: Iterable[str]) -> "Vocabulary":
         """Return the vocabulary of `words`. Raises DataError for a word with a `.`."""
-        seen = {character for word in words for character in word}
+        seen = set("".join(words))
         if END in seen:
             raise DataError(
                 "a word has a '.', which is reserved for the start/end token: remove it"
@@ -153,13 +153,12 @@ def _check_block_size(block_size: int) -> None:
 def _indices(text: str, vocabulary: Vocabulary) -> NDArray[np.int64]:
     """Return the vocabulary's index of each character of `text`, int64 (len(text),)."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    known = np.array([ord(character) for character in vocabulary.characters], "<u4")
-    order = np.argsort(known)
-    place = np.searchsorted(known, codes, sorter=order).clip(max=len(known) - 1)
-    found = order[place].astype(np.int64)
-    wrong = np.flatnonzero(known[found] != codes)
-    if wrong.size:
-        raise _outside(text[wrong[0]], vocabulary)
+    known = [ord(character) for character in vocabulary.characters]
+    index = np.full(max(known) + 2, -1, np.int64)  # by code, and of all that is beyond
+    index[known] = np.arange(len(known))
+    found = index[np.minimum(codes, len(index) - 1)]
+    if found.size and found.min() < 0:
+        raise _outside(text[found.argmin()], vocabulary)
     return found
 
 

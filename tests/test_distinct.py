@@ -13,7 +13,7 @@ CLASSES = 5
 rows = st.lists(st.lists(st.integers(0, CLASSES - 1), min_size=4, max_size=4), min_size=1)
 
 
-@given(rows, st.sampled_from([CLASSES, 2**20]))  # three letters of which are no int64
+@given(rows, st.sampled_from([CLASSES, 2**10, 2**20]))  # a table, none, and no int64 for three
 def test_every_example_is_its_pair(rows: list[list[int]], classes: int) -> None:
     *contexts, targets = torch.tensor(rows).unbind(-1)
     examples = Examples(torch.stack(contexts, -1), targets)
