@@ -142,7 +142,7 @@ def _numbered(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     sound: set[str] = set()  # those that a row has asked for
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
+            row = _parsed(line)
             if not isinstance(row, dict):
                 raise TypeError("no object")
             if "places" in row:
@@ -157,6 +157,14 @@ def _numbered(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise _damaged(path, number) from None
         yield number, whole
+
+
+def _parsed(line: bytes) -> Any:
+    """The opposite of `_line`."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:  # an infinity, or what is not a number; or damage
+        return json.loads(line)
 
 
 def _damaged(path: Path, number: int, why: str = "") -> RecordError:
