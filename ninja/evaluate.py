@@ -14,8 +14,9 @@ from ninja.types import Batch, Buffers, Params
 
 ROWS = 4096  # at a time: the intermediates of a whole split would fill gigabytes
 BATCHES = 64  # of the training size at a time
-SAMPLE = 128
-"""Batches of the training split whose own statistics are tried, at most."""
+SAMPLE = 64
+"""Batches of the training split whose own statistics are tried, at most: of the lecture's network
+twice as many leave nine tenths of the error."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,11 @@ def _untold(contexts: Tensor) -> Batch:
 
 def _mean(counts: Tensor, surprise: Tensor) -> float:
     """Over the examples of a split. What is in none of them does not count, be it infinite."""
-    met = counts > 0
-    return ((counts[met] * surprise[met]).sum() / counts.sum()).item()
+    total = counts.dot(surprise)
+    if not total.isfinite():
+        met = counts > 0
+        total = counts[met].dot(surprise[met])
+    return (total / counts.sum()).item()
 
 
 def _by_batch(net: Net, params: Params, splits: Splits, surprise: Tensor, train: float) -> float:
