@@ -107,7 +107,6 @@ def check_run(config: RunConfig) -> None:
     """
     check_keys(config)
     _check_names(config.network)
-    check_seed(config.seed)
     if config.device == "cuda":
         import torch
 
@@ -133,6 +132,7 @@ def check_values(config: RunConfig) -> None:
     """
     check_types(config)
     check_place(config)
+    check_seed(config.seed)
     _check_sizes(config.network)
     _check_range("steps", config.steps, 1)
     _check_range("threads", config.threads, 1, 256)
