@@ -1,6 +1,7 @@
 """``python run.py``: composed by Hydra, and answered before anything heavy is loaded."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -121,6 +122,11 @@ def _check_options(given: list[str]) -> None:
             raise ConfigError(f"{option}: a key goes without dashes: {key}={value or '…'}")
 
     def refuse(message: str) -> NoReturn:
+        _, unrecognized, rest = message.partition("unrecognized arguments: ")
+        if unrecognized and not re.search(r"(^| )-", rest):
+            raise ConfigError(
+                f"{rest}: give all keys in one row, before the options or behind them"
+            )
         raise ConfigError(f"{message} (--help shows all there are)")
 
     parser = get_args_parser()

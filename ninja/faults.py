@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from hydra.errors import OverrideParseException
+from omegaconf.errors import InterpolationResolutionError
 
 from ninja.config import RunConfig
 from ninja.errors import NinjaError, nearest, unknown_key
@@ -33,6 +34,11 @@ def line(error: BaseException, folder: Path | None = None) -> str:
         advice = _ADVICE.get(error.errno or 0, "")
         shown = repr(str(place)) if place else "the run's folder"  # where Hydra writes
         return f"{shown}: {error.strerror}{advice}"
+    if isinstance(error, InterpolationResolutionError):
+        where = error.full_key or ""  # one of Hydra's own only reads what was typed
+        place = f"{where}: " if where and not where.startswith("hydra.") else ""
+        why = str(error).splitlines()[0]
+        return f"{place}{why}: give a value, or ${{…}} with a key that has one"
     said = str(error)
     unknown = re.search(r"Could not override '([^']+)'", said)
     if unknown and unknown[1] not in (known := list(keys())):

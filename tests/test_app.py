@@ -386,6 +386,8 @@ BAD = [
     ("--config-dir=/nonsense", "config directory '/nonsense' not found"),
     ("--seed=3", "--seed=3: a key goes without dashes: seed=3"),
     ("--bogus", "unrecognized arguments: --bogus (--help shows all there are)"),
+    ("seed=${seed}", "ninja: seed: Recursive interpolation detected: give a value"),
+    ("study=${nope}", "ninja: Interpolation key 'nope' not found: give a value"),
     ("--cfg=bogus", "invalid choice: 'bogus'"),
     ("--resolve", "--resolve: it goes with --cfg"),
     ("data.path=''", "data.path: '' is no file"),
@@ -396,6 +398,11 @@ BAD = [
 def test_bad_input(override: str, said: str, tmp_path: Path) -> None:
     where = () if override.startswith("output") else (f"output={tmp_path}",)
     assert said in refusal(override, *where)
+
+
+def test_keys_on_both_sides_of_an_option() -> None:
+    said = "ninja: steps=1: give all keys in one row, before the options or behind them\n"
+    assert refusal("seed=1", "-m", "steps=1") == said
 
 
 TYPED = {
@@ -426,7 +433,7 @@ def test_no_device(tmp_path: Path) -> None:
     [
         *("study=..", "study=.hidden/x", "study=.hidden", "study=", "study=' '", "study='a\nb'"),
         *("output=", "output=' '", "output='a\nb'", "data.path=''", "data.path='a\nb'"),
-        *("optimizer.lr=-1", "steps=0", "model.n_hidden=0", "wandb.project=a/b"),
+        *("optimizer.lr=-1", "steps=0", "model.n_hidden=0", "wandb.project=a/b", "seed=-1"),
         "model.n_hidden=65536 model.n_layers=4096",
     ],
 )

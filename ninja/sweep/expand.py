@@ -1,15 +1,19 @@
 """From what was typed, and what a preset carries, to the overrides of every job."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 
 from ninja.errors import ConfigError
 
 Axes = dict[str, list[str]]
 """By key, in order: the overrides that are tried, one for what is not swept."""
+
+MOST = 100_000
+"""Jobs of a sweep: as many are composed in some minutes."""
 
 
 def axes(overrides: Sequence[Override]) -> Axes:
@@ -21,7 +25,8 @@ def axes(overrides: Sequence[Override]) -> Axes:
         overrides: of the preset and of the command line, parsed.
 
     Raises:
-        ConfigError: an interval, which has no end of values, or a sweep over none.
+        ConfigError: an interval, which has no end of values, or a sweep over none, or over more
+            than anybody trains.
     """
     found: Axes = {}
     for override in overrides:
@@ -29,6 +34,7 @@ def axes(overrides: Sequence[Override]) -> Axes:
         if not override.is_sweep_override():
             found[key] = [f"{key}={override.get_value_element_as_str()}"]
         elif override.is_discrete_sweep():
+            _check_count(override.input_line or key, _length(override.value()))
             try:
                 found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
             except ValueError as error:  # a range whose step is 0
@@ -41,6 +47,18 @@ def axes(overrides: Sequence[Override]) -> Axes:
                 "range(…), or a sweeper that searches, such as hydra/sweeper=optuna"
             )
     return found
+
+
+def _length(swept: Any) -> float:
+    """How many values a range has; of a list, which somebody has typed, one."""
+    if isinstance(swept, RangeSweep) and swept.step and None not in (swept.start, swept.stop):
+        return (cast("float", swept.stop) - cast("float", swept.start)) / swept.step
+    return 1
+
+
+def _check_count(what: str, count: float) -> None:
+    if count > MOST:
+        raise ConfigError(f"{what}: {count:,.0f} jobs, a sweep has at most {MOST:,}")
 
 
 def replaced(own: Sequence[Override], given: Sequence[Override]) -> list[Override]:
@@ -71,9 +89,11 @@ def jobs(found: Axes, paired: Any = ()) -> Iterator[list[str]]:
 
     Raises:
         ConfigError: what is no list of lists of keys, a group of one, a key that is not swept or in
-            two groups, or lists of different lengths.
+            two groups, lists of different lengths, or too many combinations.
     """
     groups = _groups(found, _lists(paired))
+    swept = [key for key, values in found.items() if len(values) > 1]
+    _check_count(", ".join(swept), math.prod(map(len, groups)))
     for chosen in product(*groups):
         by_key = {one.partition("=")[0]: one for part in chosen for one in part}
         yield [by_key[key] for key in found]

@@ -97,6 +97,12 @@ def test_as_many_as_the_product_of_what_varies_by_itself(sizes: list[int], pairs
         (["a=1,2"], [None], "hydra.sweeper.zip: None is no list of keys"),
         (["seed=range(1,3,0)"], [], "seed=range(1,3,0): range() arg 3 must not be zero"),
         (["seed=range(3,3)"], [], "seed=range(3,3): no value to try"),
+        (
+            ["seed=range(1,1e12)"],
+            [],
+            "seed=range(1,1e12): 999,999,999,999 jobs, a sweep has at most",
+        ),
+        (["a=range(1000)", "b=range(101)", "c=1"], [], "a, b: 101,000 jobs, a sweep has at most"),
         (["seed=interval(0,1)"], [], "seed=interval(0,1): an interval has no list of values"),
     ],
 )
