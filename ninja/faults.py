@@ -46,14 +46,24 @@ def line(error: BaseException, folder: Path | None = None) -> str:
     if unknown := re.search(r"Could not find '([^']+)/([^'/]*)'", said):
         there = re.search(r"Available options in '[^']+':\s+(.*?)\s*(Config search|$)", said, re.S)
         return nearest(unknown[1], unknown[2], there[1].split() if there else [])
+    if there := re.match(r"Multiple values for (\S+)\.", said):
+        return f"+{there[1]}: it is there already, give {there[1]}=… without the +"
+    if (merged := said.partition("Error merging override ")[2]) and error.__cause__ is not None:
+        why = str(error.__cause__).splitlines()[0]
+        return f"{merged}: {why} (--cfg hydra and --cfg job show what belongs where)"
     shown = " ".join(_NOTHING_TO_ACT_ON.split(said)[0].split())
     if "LexerNoViableAlt" in shown:  # Hydra's grammar is ASCII
-        return f"{shown.partition(': ')[2]}: quote such a value twice, as in \"output='…'\""
+        typed = shown.partition(": ")[2].removesuffix(" ^")
+        key = typed.partition("=")[0].lstrip("+~")
+        if not _KEY.fullmatch(key):
+            return unknown_key(key, list(keys()))
+        return f"{typed}: quote such a value twice, as in \"output='…'\""
     if isinstance(error, OverrideParseException) and error.override not in shown:
         return f"{error.override}: {shown.replace(_ENDS, 'it ends too early')}"
     return shown
 
 
+_KEY = re.compile(r"\w+([./]\w+)*(@[\w.:]+)?", re.ASCII)
 _ENDS = "mismatched input '<EOF>'"
 
 
