@@ -132,10 +132,10 @@ def _untold(contexts: Tensor) -> Batch:
 
 def _mean(counts: Tensor, surprise: Tensor) -> float:
     """Over the examples of a split. What is in none of them does not count, be it infinite."""
-    total = counts.dot(surprise)
+    total = (counts * surprise).sum()  # BLAS's dot product adds in an order of its own
     if not total.isfinite():
         met = counts > 0
-        total = counts[met].dot(surprise[met])
+        total = (counts[met] * surprise[met]).sum()
     return (total / counts.sum()).item()
 
 
