@@ -3,7 +3,7 @@
 What a call costs here is mostly the asking: a dot product is the quickest question there is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -35,12 +35,15 @@ def squares(arrays: Sequence[Array]) -> list[float]:
     Args:
         arrays: of any shape.
     """
-    found = [float(np.vdot(values, values)) for values in arrays]
-    if found and not (min(found) > LOW and max(found) < HIGH):
-        for at, (square, values) in enumerate(zip(found, arrays, strict=True)):
-            if not LOW < square < HIGH:
-                found[at] = exact(values.reshape(-1))[0]
-    return found
+    return mended([float(np.vdot(values, values)) for values in arrays], arrays)
+
+
+def mended(found: list[float], arrays: Iterable[Array]) -> list[float]:
+    """Sums of squares, those by float64 that have vanished or overflowed."""
+    if not found or (min(found) > LOW and max(found) < HIGH):
+        return found
+    pairs = zip(found, arrays, strict=True)
+    return [of if LOW < of < HIGH else exact(values.reshape(-1))[0] for of, values in pairs]
 
 
 def moments(values: Array) -> tuple[float, float]:
@@ -164,6 +167,7 @@ class Reduced:
             self._ask_one(plan, *others.pop(name))
         for at, values in others.values():
             self._ask_one(plan, at, values)
+        self._arrays = dict(sorted(self._arrays.items()))
         self._counting = [block for block in blocks if len(block.sizes)]
         counted = [at for block in self._counting for at in block.places]
         asked = [*plan.gates_at, *(at for at, _ in plan.reached_at)]
@@ -200,11 +204,8 @@ class Reduced:
         found = self._found.tolist()
         found[: self._own] = grads
         counts = [count for block in self._counting for count in block.counts()]
-        squares, totals = found[self._own : self._end], found[self._end :]
-        if not (min(squares) > LOW and max(squares) < HIGH):
-            for at, square in enumerate(squares, self._own):
-                if not LOW < square < HIGH:
-                    found[at] = exact(self._arrays[at])[0]
+        found[self._own : self._end] = mended(found[self._own : self._end], self._arrays.values())
+        totals = found[self._end :]
         needed = map(mul, self._near, map(found.__getitem__, self._centred))
         if not all(map(lt, map(mul, totals, totals), needed)):
             for place, (at, near) in enumerate(zip(self._centred, self._near, strict=True)):
