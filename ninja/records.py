@@ -316,6 +316,8 @@ def finish(folder: Path) -> Iterator[dict[str, Any]]:
     import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 
+    from ninja.arrow import column as made
+
     steps: dict[str, list[Any]] = {name: [] for name in STEP_COLUMNS}
     about: dict[str, list[Any]] = {name: [] for name in ("step", *PLACE)}
     numbers = {name: array("d") for name in COLUMNS}
@@ -340,11 +342,7 @@ def finish(folder: Path) -> Iterator[dict[str, Any]]:
         (LAYERS, {**about, **seen}),
     ):
         table = pa.table(
-            {
-                # what is not a number is a gap
-                name: pa.array(values, type=ARROW.get(name, "float64"), from_pandas=True)
-                for name, values in columns.items()
-            }
+            {name: made(values, ARROW.get(name, "float64")) for name, values in columns.items()}
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer)

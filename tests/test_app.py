@@ -283,14 +283,16 @@ def test_help_and_config_do_not_wait_for_torch() -> None:
         assert "batch_size" in done.stdout
 
 
-def test_a_run_does_not_wait_for_scipy(tmp_path: Path, words: str) -> None:
+def test_a_run_does_not_wait_for_pandas(tmp_path: Path, words: str) -> None:
     """Nor for anything that only other commands need."""
     code = (
         "import gc, sys\n"
         "from ninja.app import main\n"
         "main()\n"
         "assert 'torch' in sys.modules\n"
-        "assert not {'scipy', 'wandb', 'torch._dynamo', 'matplotlib'} & set(sys.modules)\n"
+        "assert 'pyarrow' in sys.modules\n"
+        "others = {'pandas', 'scipy', 'wandb', 'torch._dynamo', 'matplotlib'}\n"
+        "assert not others & set(sys.modules)\n"
         "assert gc.isenabled()"
     )
     done = coded(code, *small(tmp_path, words))

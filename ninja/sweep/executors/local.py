@@ -19,9 +19,8 @@ from ninja.server import start_server
 from ninja.sweep.executors.base import GRACE, Attempts, Hear, Stack, Work
 from ninja.sweep.jobs import Message
 
-PRELOAD = ("__main__", "ninja.sweep.work", "pyarrow.parquet", "pandas")
-"""What every worker needs: torch comes with it. The main module would else be read by each, and
-pandas is loaded by pyarrow's first array."""
+PRELOAD = ("__main__", "ninja.sweep.work", "pyarrow.parquet", "ninja.arrow")
+"""What every worker needs: torch comes with it. The main module would else be read by each."""
 
 
 Pipe = Any
