@@ -1,13 +1,15 @@
 """What `ninja.watch` costs, beside `wandb.watch`: ratios to the same training with nothing on.
 
-    python benchmarks/watch.py [--rounds 15] [--seconds 0.3] [--device cuda] [--json]
+    python benchmarks/watch.py [--starts 3] [--rounds 15] [--seconds 0.3] [--device cuda] [--json]
 
 Two trainings as people write them, on one thread: an MLP of five hidden layers of 100 with tanh, at
 batch 32, by SGD; and a transformer of two layers, 64 wide, with four heads, at batch 16 and 32
 tokens, by AdamW. Each way of looking trains a network of its own, in a process of its own: hooks of
 all modules, while they wait for a due step, are called by other trainings too. They take turns,
 round after round, and a ratio is the median over the rounds of (this way / nothing, of the same
-round).
+round). Two processes that do the same differ by some percent for as long as they last, by where
+their memory lies: so all of this is done in several starts, and the median over these is told,
+with the lowest and the highest.
 """
 
 import argparse
@@ -186,7 +188,7 @@ def wait(device: str) -> None:
 
 
 def measure(found: list[Contender], rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
-    """Medians over the rounds, by network."""
+    """Medians over the rounds of one start, by network."""
     repeats: list[int] = []
     for one in found:
         one.turn(WARM)
@@ -202,14 +204,39 @@ def measure(found: list[Contender], rounds: int, seconds: float) -> dict[str, di
         table.setdefault(one.network, {})[one.name] = {
             "us": statistics.median(at) * 1e6,
             "ratio": statistics.median(a / b for a, b in zip(at, plain[one.network])),
-            "limit": LIMITS.get(one.name),
         }
     return table
+
+
+def started(device: str, rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
+    """What is measured of processes that are begun for it."""
+    found = list(contenders(device))
+    table = measure(found, rounds, seconds)
+    for one in found:
+        one.stop()
+    return table
+
+
+def together(tables: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Medians over the starts."""
+    found: dict[str, dict[str, Any]] = {}
+    for network, rows in tables[0].items():
+        for name in rows:
+            ratios = [table[network][name]["ratio"] for table in tables]
+            found.setdefault(network, {})[name] = {
+                "us": statistics.median(table[network][name]["us"] for table in tables),
+                "ratio": statistics.median(ratios),
+                "lowest": min(ratios),
+                "highest": max(ratios),
+                "limit": LIMITS.get(name),
+            }
+    return found
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.3, help="a round of each contender")
     parser.add_argument("--device", default="cpu")
@@ -217,20 +244,19 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["WANDB_DIR"] = folder
-        found = list(contenders(options.device))
-        table = measure(found, options.rounds, options.seconds)
-        for one in found:
-            one.stop()
+        each = (options.device, options.rounds, options.seconds)
+        table = together([started(*each) for _ in range(options.starts)])
     if options.json:
         print(json.dumps(table, indent=1))
         return
     where = f"torch {torch.__version__}, {options.device}, one thread"
-    print(f"{where}, {options.rounds} rounds; medians")
+    print(f"{where}, {options.starts} starts of {options.rounds} rounds; medians")
     for network, rows in table.items():
         print(f"\n{network}")
         for name, row in rows.items():
             limit = f"   limit {row['limit']}" if row["limit"] else ""
-            print(f"  {name:26s} {row['us']:9.1f} µs a step   {row['ratio']:.3f}{limit}")
+            ratio = f"{row['ratio']:.3f} ({row['lowest']:.3f} to {row['highest']:.3f})"
+            print(f"  {name:26s} {row['us']:9.1f} µs a step   {ratio}{limit}")
 
 
 if __name__ == "__main__":

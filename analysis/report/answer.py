@@ -74,6 +74,7 @@ class Study:
         name: of its folder.
         runs: how many.
         healthy: of those.
+        configured: any of them has a configuration; a watched training has none.
         keys: of the configuration that the verdict turns on.
         tied: keys that never differ but where those do, so that it may turn on them as well.
         others: the keys that differ too, without the seed, and make no difference to it.
@@ -84,6 +85,7 @@ class Study:
     name: str
     runs: int
     healthy: int
+    configured: bool
     keys: tuple[str, ...]
     tied: tuple[str, ...]
     others: tuple[str, ...]
@@ -153,7 +155,9 @@ def _study(name: str, runs: pd.DataFrame) -> Study:
     others = tuple(key for key in keys if key not in turns and key not in bound)
     healthy = int(runs["healthy"].sum())
     best = _best(runs[of == HEALTHY], keys, turns)
-    return Study(name, len(runs), healthy, tuple(turns), tuple(bound), others, tuple(groups), best)
+    ours = bool((runs["status"] != "watched").any())
+    told = tuple(turns), tuple(bound), others
+    return Study(name, len(runs), healthy, ours, *told, tuple(groups), best)
 
 
 def _group(kind: str, these: pd.DataFrame, runs: pd.DataFrame, keys: Sequence[str]) -> Group:
@@ -291,7 +295,7 @@ def sentence(group: Group) -> str:
     if at := place(group):
         told += f", {at}"
     if group.fixes:
-        told += f"; fix: {few(group.fixes, ' or ')}{proven(group)}"
+        told += f"; fix: {few(group.fixes, '; or ')}{proven(group)}"
     return told
 
 

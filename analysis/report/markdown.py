@@ -50,14 +50,14 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _groups(study: Study) -> str:
     titles = ("verdict", "settings", "runs", "where", "fix", "tried")
-    return table(titles, [_group(group) for group in study.groups])
+    return table(titles, [_group(group, study) for group in study.groups])
 
 
-def _group(group: Group) -> tuple[str, ...]:
-    fix = few(group.fixes, " or ")
+def _group(group: Group, study: Study) -> tuple[str, ...]:
+    fix = few(group.fixes, "; or ")  # which is no Python
     return (
         group.kind,
-        few(group.settings, "; ") or "all",
+        few(group.settings, "; ") or ("all" if study.configured else ""),
         f"{group.runs:,}",
         answers.place(group),
         fix,

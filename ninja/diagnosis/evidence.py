@@ -34,6 +34,9 @@ TAIL = 5
 UNDERFLOW = 20.0
 """Mean loss, in nats, beyond which that of one example may be over 103, a probability of 0."""
 
+BLIND = "no module's output was seen"
+"""As of a compiled model."""
+
 GATED = ("tanh", "sigmoid")
 """Activations that close at both ends."""
 
@@ -216,6 +219,8 @@ def _moment(history: History, when: When) -> Iterator[Evidence]:
         names, table = tables.get(key, ([], np.empty((len(history.steps), 0))))
         look = _look(history, names, table, when)
         side = min if key == "linear" else max
+        if history.blind:
+            look, applies = BLIND, True
         yield _item(name, when, look or missing, healthy, side, applies=bool(look) or applies)
 
 

@@ -85,7 +85,8 @@ def verdict(findings: Sequence[Finding], unknown: Sequence[str] = ()) -> str:
     """In words: "healthy", or the classes joined by commas, each once.
 
     "vanishing at the start" is what training has mended since. "healthy (unknown: gap)" is a run
-    that is healthy as far as it was looked at, and "unknown" one that nobody looked at.
+    that is healthy as far as it was looked at, and "unknown" one that nobody looked at. A run that
+    diverged is said to be so, whatever has brought it about.
 
     Args:
         findings: of `diagnose`.
@@ -97,6 +98,8 @@ def verdict(findings: Sequence[Finding], unknown: Sequence[str] = ()) -> str:
             named[finding.kind] = finding.kind
         elif finding.severity == "warning":
             named.setdefault(finding.kind, f"{finding.kind} at the start")
+        elif finding.kind == "diverged":
+            named[finding.kind] = finding.kind
     if named:
         return ", ".join(named.values())
     if "layers" in unknown:

@@ -26,18 +26,30 @@ GAINS = {"tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 2**0.5, "identity": 1.0}
 SCALE = 0.1
 """Of an output layer whose first loss is close to ln C."""
 
-ALL = "for p in model.parameters(): p.dim() > 1 and torch.nn.init.kaiming_normal_(p)"
+BEFORE = "# before the first step"
+"""What makes first values anew would undo the training of a model that has one."""
+
+ALL = f"for p in model.parameters(): p.dim() > 1 and torch.nn.init.kaiming_normal_(p)  {BEFORE}"
 """Gains of √2: what goes wrong from layer to layer is mended in each of them."""
+
+XAVIER = "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)"
+
+NORMS = (
+    "for m in [*model.modules()]: [m.register_module(name, "
+    "torch.nn.Sequential(torch.nn.LazyBatchNorm1d(), of)) for name, of in [*m.named_children()] "
+    "if isinstance(of, torch.nn.Sigmoid)]  # before the optimizer is made; 2d of images"
+)
+"""A norm before each sigmoid, whose slope is a quarter at most: no gain keeps what goes back."""
 
 LINES: dict[Kind, str] = {
     "wrong gradient": "ninja.check_backward({layer}, inputs)  # names the first wrong tensor",
-    "symmetric": "torch.nn.init.kaiming_normal_({layer}.weight)",
-    "dead": "torch.nn.init.zeros_({layer}.bias)  # and a smaller learning rate, or LeakyReLU",
-    "saturated": "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)  # or a norm after it",
-    "exploding": f"{ALL}  # or a norm after each layer",
-    "vanishing": f"{ALL}  # or a norm after each layer",
-    "linear": "torch.nn.init.xavier_normal_({layer}.weight, gain=5 / 3)  # or a norm after it",
-    "overconfident": "{layer}.weight.data.mul_({scale:.2g})  # before the first step",
+    "symmetric": f"torch.nn.init.kaiming_normal_({{layer}}.weight)  {BEFORE}",
+    "dead": f"torch.nn.init.zeros_({{layer}}.bias)  {BEFORE}; and a smaller rate, or LeakyReLU",
+    "saturated": f"{XAVIER}  {BEFORE}, or a norm after it",
+    "exploding": f"{ALL}, or a norm after each layer",
+    "vanishing": f"{ALL}, or a norm after each layer",
+    "linear": f"{XAVIER}  {BEFORE}, or a norm after it",
+    "overconfident": f"{{layer}}.weight.data.mul_({{scale:.2g}})  {BEFORE}",
     "mismatch": "torch.optim.swa_utils.update_bn(loader, model)  # or a larger momentum",
 }
 """Where it is a matter of PyTorch. The learning rate's are made of what was measured."""
@@ -77,10 +89,12 @@ def _line(finding: Finding, history: History) -> str:
         return _rate(_smaller(history))
     if kind == "overconfident" and history.matrices:
         layer = history.matrices[-1].rpartition(".")[0]
+    if kind == "vanishing" and any(unit.rule == "sigmoid" for unit in history.units):
+        return NORMS
     at = f"model.get_submodule({layer!r})" if layer else "model"
     biased = f"{layer}.bias" in history.parameters
     if kind == "dead" and not biased:
-        return f"torch.nn.init.kaiming_normal_({at}.weight)  # and a smaller learning rate"
+        return f"torch.nn.init.kaiming_normal_({at}.weight)  {BEFORE}; and a smaller rate"
     value = finding.evidence[0].value
     scale = min(SCALE, 1 / value) if kind == "overconfident" and value else SCALE
     zeros = f"torch.nn.init.zeros_({at}.bias); " if kind == "saturated" and biased else ""

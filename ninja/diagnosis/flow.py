@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ninja.diagnosis.episodes import episode
+from ninja.diagnosis.episodes import TAIL, episode
 from ninja.diagnosis.evidence import chain, number, profile
 from ninja.diagnosis.finding import Finding, Kind
-from ninja.diagnosis.history import History
+from ninja.diagnosis.history import History, Numbers
 from ninja.diagnosis.ranges import GROWTH, HEIGHT, PROFILE
 
 
@@ -28,20 +28,45 @@ def flow(history: History) -> list[Finding]:
         outside = seen < PROFILE.low if falls else seen > PROFILE.high
         if (when := episode(outside, seen, history.steps)) is None:
             continue
-        with np.errstate(divide="ignore", invalid="ignore"):
-            steps = np.diff(np.log10(deltas[when.first]))  # positive where it shrinks going back
-        steepest = int(np.nanargmax(steps if falls else -steps)) if np.isfinite(steps).any() else 0
-        layer = history.units[at[steepest + 1]].layer
         first, last = (history.units[at[place]].source for place in (0, -1))
         step, value = int(history.steps[when.first]), float(seen[when.first])
         item = number("delta profile", "run", value, f"{first} / {last}", step, PROFILE)
+        steepest, where = _steepest(deltas[when.first], falls)
+        layer = history.units[at[steepest]].layer if steepest is not None else ""
+        now, past = ("shrinks", "shrank") if falls else ("grows", "grew")
         reason = (
-            f"from {last} back to {first} the gradient {'shrinks' if falls else 'grows'} "
-            f"{_times(value)}, most of all in {layer}"
+            f"from {last} back to {first} the gradient {now if when.to_the_end else past} "
+            f"{_times(value)}, {where or f'most of all in {layer}'}"
         )
+        if not when.to_the_end:
+            reason += f"; at the end {_end(seen, falls)}"
         severity = "sick" if when.lasting else "warning"
         found.append(Finding(kind, severity, layer, step, (item,), reason, ""))
     return found
+
+
+def _steepest(deltas: Numbers, falls: bool) -> tuple[int | None, str]:
+    """The layer that makes half of the change or more; none where all share it, and how much each.
+
+    Args:
+        deltas: (units,) RMS at one look, in depth order.
+        falls: going back.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.diff(np.log10(deltas)) * (1 if falls else -1)  # positive where it changes so
+        if not np.isfinite(steps).any():
+            return 1, ""
+        most, total = int(np.nanargmax(steps)), float(np.nansum(steps))
+    if not steps[most] < total / 2:
+        return most + 1, ""
+    return None, f"about {10 ** (total / len(steps)):.2g} times a layer"
+
+
+def _end(seen: Numbers, falls: bool) -> str:
+    """What is left of it."""
+    last = seen[~np.isnan(seen)][-TAIL:]
+    value = float(np.median(last)) * (-1 if falls else 1)
+    return _times(value) if value >= np.log10(1.5) else "no more"
 
 
 def _forward(history: History) -> list[Finding]:
@@ -68,4 +93,7 @@ def _forward(history: History) -> list[Finding]:
 
 
 def _times(value: float) -> str:
-    return f"{10 ** abs(value):,.0f} times" if abs(value) < 12 else f"10^{abs(value):.0f} times"
+    """In two digits: it is no more exact than that."""
+    if not abs(value) < 12:
+        return f"10^{abs(value):.0f} times"
+    return f"{float(f'{10 ** abs(value):.2g}'):,.0f} times"

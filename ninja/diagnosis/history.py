@@ -75,6 +75,7 @@ class History:
         outputs: (looks, units) RMS of the activation itself.
         arriving: (looks, units) RMS of ∂loss/∂(activation): what a unit is told by those above.
         shares: (looks, units) by `UNITS`.
+        blind: no node's output was ever seen, and parameters alone were.
         parameters: names of all parameters.
         matrices: names of the weight matrices in depth order.
         moves: (looks, matrices) by `MATRICES`.
@@ -90,6 +91,7 @@ class History:
     outputs: Numbers
     arriving: Numbers
     shares: Mapping[str, Numbers]
+    blind: bool
     parameters: frozenset[str]
     matrices: tuple[str, ...]
     moves: Mapping[str, Numbers]
@@ -187,6 +189,7 @@ class _Reader:
             np.hypot(self._table(names, "act_mean"), self._table(names, "act_std")),
             self._table(names, "delta_rms"),
             {column: self._table(names, column) for column in UNITS},
+            bool(ordered) and all(of["tensor"] != "y" for of in ordered),
             frozenset(where(of) for of in ordered if of["tensor"] != "y"),
             tuple(matrices),
             {column: self._table(matrices, column) for column in MATRICES},

@@ -41,6 +41,7 @@ def test_a_healthy_run_has_no_finding() -> None:
         (run(layers((0.0, 1e-3))), "vanishing", "02.linear"),
         (run(layers((1e-3, 1e-6))), "exploding", "02.linear"),
         (run(layers((1e-6, 2e-6, 1e-2, 1e-2))), "vanishing", "04.linear"),
+        (run(layers((1e-6, 1e-5, 1e-4, 1e-3))), "vanishing", ""),
         (run(layers(gate=0.8, at=1)), "saturated", "02.linear"),
         (run(layers(dead=0.9, rule="relu", at=1)), "dead", "02.linear"),
         (run(layers(gate=0.9, rule="relu", at=0)), "dead", "00.linear"),
@@ -104,6 +105,51 @@ def test_what_training_has_mended_is_a_warning() -> None:
     (found,) = diagnose(rows, PLAIN)
     assert (found.kind, found.severity) == ("vanishing", "warning")
     assert verdict([found]) == "vanishing at the start"
+
+
+@pytest.mark.parametrize(
+    ("deltas", "reason"),
+    [
+        ((1.234e-7, 1e-3), "gradient shrinks 8,100 times, most of all in 02.linear"),
+        ((0.0, 1e-3), "gradient shrinks 10^inf times, most of all in 02.linear"),
+        ((1e-6, 1e-5, 1e-4, 1e-3), "gradient shrinks 1,000 times, about 10 times a layer"),
+        ((1e-3, 1e-4, 1e-5, 1e-6), "gradient grows 1,000 times, about 10 times a layer"),
+    ],
+)
+def test_where_the_gradient_changes(deltas: tuple[float, ...], reason: str) -> None:
+    """The layer that makes half of it or more, else each one's share; in two digits at most."""
+    assert sick(run(layers(deltas))).reason.endswith(reason)
+
+
+@pytest.mark.parametrize(("after", "end"), [(5e-4, "2 times"), (2e-3, "no more")])
+def test_a_gradient_that_has_recovered_is_told_of_in_the_past(after: float, end: str) -> None:
+    rows = [row(100 * i, layers((1e-6, 1e-3))) for i in range(8)]
+    rows += [row(100 * i, layers((after, 1e-3))) for i in range(8, 16)]
+    found = sick(rows)
+    assert found.kind == "vanishing"
+    assert found.reason.endswith(
+        f"gradient shrank 1,000 times, most of all in 02.linear; at the end {end}"
+    )
+
+
+def test_a_run_that_diverged_is_said_to_be_so_whatever_has_brought_it_about() -> None:
+    rows = run(layers((1e-3, 1e-6)))
+    rows[5] = row(500, layers((1e-3, 1e-6)), loss=math.nan)
+    found = diagnose(rows, PLAIN)
+    assert [(one.kind, one.severity) for one in found] == [
+        ("exploding", "sick"),
+        ("diverged", "note"),
+    ]
+    assert verdict(found) == "exploding, diverged"
+
+
+def test_sigmoids_want_a_norm_as_no_gain_helps_them() -> None:
+    shrunk = run(layers((1e-6, 1e-3), rule="sigmoid"))
+    found = sick(shrunk, replace(PLAIN, config=None))
+    assert "LazyBatchNorm1d" in found.fix
+    config = CONFIG | {"model": CONFIG["model"] | {"activation": "sigmoid"}}
+    none = {"norm": CONFIG["norm"] | {"name": "none"}}
+    assert sick(shrunk, replace(PLAIN, config=config | none)).fix == "norm=batchnorm"
 
 
 def test_one_look_among_many_is_a_whim() -> None:

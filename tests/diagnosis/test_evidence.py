@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ninja import agreement
+from ninja.diagnosis import unknown
 from ninja.diagnosis.evidence import Evidence
 from ninja.diagnosis.evidence import gather as _gather
 from ninja.diagnosis.history import read
@@ -149,8 +150,16 @@ def test_what_was_not_looked_at_is_unknown() -> None:
     for items in (gather([]), gather([row(0), row(100)], LOSSES)):
         assert {item.state for item in items if item.when != "run"} <= {"unknown", "does not apply"}
     unseen = [{k: v for k, v in at.items() if k != "gap"} for at in run(layers())]
-    unknown = {item.name for item in gather(unseen) if item.state == "unknown"}
-    assert unknown == {"gap", "mismatch"}
+    assert unknown(gather(unseen)) == ["gap", "mismatch"]
+
+
+def test_of_parameters_alone_the_rest_is_unknown() -> None:
+    """As of a compiled model: a record without its outputs must not look like a healthy one."""
+    weights = [of for of in layers() if of["tensor"] != "y"]
+    items = list(gather(run(weights)))
+    names = ["delta profile", "closed gates", "saturated elements", "dead units", "linear units"]
+    assert unknown(items) == [*names, "mismatch"]
+    assert {item.why for item in items if item.name in names} == {"no module's output was seen"}
 
 
 def test_a_lowered_learning_rate_stalls_nothing() -> None:

@@ -479,6 +479,8 @@ def test_what_is_not_seen_is_said(kind: str, told: str) -> None:
         trained(training, 2, health)
     assert health.unseen() == [told]
     assert any("update_ratio" in of for of in health.rows()[0]["layers"])
+    if kind == "compiled":
+        assert health.verdict().startswith("healthy (unknown: delta profile, ")
 
 
 def test_a_module_that_is_not_called_as_such() -> None:

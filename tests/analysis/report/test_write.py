@@ -212,9 +212,9 @@ KINDS: dict[str, Callable[[Path], object]] = {
 }
 
 
-def watched(folder: Path) -> None:
+def watched(folder: Path, growth: float = 0.01) -> None:
     """As `health.save` leaves it: no configuration, no losses of splits."""
-    made.run(folder, status="watched", losses={"train": 1.0}, growth=0.01)
+    made.run(folder, status="watched", losses={"train": 1.0}, growth=growth)
     path = folder / "result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"config": {}, "losses": {}}))
 
@@ -238,6 +238,19 @@ def test_whatever_there_is_gives_a_page(
     assert len(pd.read_csv(tmp_path / "reports" / TABLE)) == (
         {"diverged": 2, "damaged": 0}.get(kind, 1)
     )
+
+
+def test_of_watched_trainings_no_setting_is_spoken_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, growth in (("sick", 0.01), ("well", 1.0)):
+        watched(tmp_path / "outputs" / "study" / name, growth)
+    assert main(["report"]) == 0
+    text = parsed(tmp_path / "reports").text
+    assert "1 of 2 runs is healthy" in " ".join(text.split())
+    assert "Whether a run is healthy" not in text
+    assert "setting sets them apart" not in text
 
 
 def test_nothing_was_run_says_what_to_do(
