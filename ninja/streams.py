@@ -3,9 +3,15 @@
 import errno
 import io
 import os
+import random
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FILE_WIDTH = 120
 """Characters of a line where there is no terminal: a file has no width, and a table needs one."""
@@ -15,6 +21,27 @@ def width() -> int | None:
     """Of what is printed; none for the terminal's own."""
     there = sys.stdout is not None  # pyright: ignore[reportUnnecessaryComparison] (python >&-)
     return None if there and sys.stdout.isatty() else FILE_WIDTH
+
+
+@contextmanager
+def console() -> "Generator[Console]":
+    """rich's, for what is printed beside somebody's training.
+
+    Python's own generator comes out as it went in, which the import of rich draws from. What the
+    encoding of the stream does not hold is printed as "?".
+    """
+    state, stream = random.getstate(), sys.stdout
+    errors = stream.errors if isinstance(stream, io.TextIOWrapper) else None
+    try:
+        from rich.console import Console
+
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+        yield Console(highlight=False, markup=False, width=width())
+    finally:
+        random.setstate(state)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from ninja.diagnosis import Finding
-from ninja.observe import Health, watch
+from ninja.observe import Health, checks, watch
+from ninja.observe.save import free
 
 
 class Watcher:
@@ -33,8 +34,15 @@ class Watcher:
                 vocabulary.
             folder: to save the record in, at the end; none to keep it in memory.
             report: print the findings at the end.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be used; the line names it.
         """
-        self.every, self.classes, self.folder, self.says = every, classes, folder, report
+        self.every, self.classes = checks.every(every), checks.classes(classes)
+        self.folder = None if folder is None else checks.folder(folder)
+        if self.folder is not None:
+            free(self.folder, own=False)
+        self.says = report
         self.health: Health | None = None
         self._warned = False
 
@@ -73,7 +81,7 @@ class Watcher:
         self.close()
         if self.health is None or not first:
             return
-        if self.folder is not None:
-            self.health.save(self.folder)
         if self.says:
             self.health.report()
+        if self.folder is not None:
+            self.health.save(self.folder)

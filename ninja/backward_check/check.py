@@ -47,6 +47,9 @@ def check_backward(fn: Any, inputs: Any, *, seed: int = 0, elements: int = 500) 
     Raises:
         ConfigError: fn cannot be called on these inputs in float64, or nothing can be checked.
     """
+    for name, value in (("seed", seed), ("elements", elements)):
+        if isinstance(value, bool) or not isinstance(value, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"{name}: {value!r} is a {type(value).__name__}, give a whole number")
     check_seed(seed)
     if elements < 1:
         raise ConfigError(f"elements: {elements} is too few, give 1 or more")

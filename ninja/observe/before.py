@@ -65,12 +65,12 @@ class Preflight:
 
     def report(self) -> None:
         """Print the profile against depth, the prediction, the verdict and the findings."""
-        from rich.console import Console
-
         from ninja import streams
-        from ninja.observe.report import flight
 
-        flight(Console(highlight=False, width=streams.width()), self)
+        with streams.console() as console:
+            from ninja.observe.report import flight
+
+            flight(console, self)
 
 
 def preflight(
@@ -97,8 +97,13 @@ def preflight(
     Raises:
         TypeError, ValueError: an argument cannot be used; the line names it. What the model or the
             loss function raises is theirs.
+        RuntimeError: it was called in inference mode.
     """
     checks.model(model)
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError(
+            "preflight: within torch.inference_mode() nothing has a gradient, call it outside"
+        )
     if not callable(loss_fn):
         raise TypeError(f"loss_fn: {checks.said(loss_fn)}, give a function of output and targets")
     told = checks.classes(classes)
@@ -185,6 +190,8 @@ class _Flight:
     def _hidden(self, layers: Sequence[Any]) -> tuple[list[Hidden], str]:
         """The hidden layers, and why nothing is predicted of them, if nothing is."""
         found = measured(self._model, layers)
+        if self._blind:
+            return found, "the model is compiled, and its layers are not seen"
         linked = links(reached(self._look))
         if isinstance(linked, str):
             return found, linked

@@ -3,8 +3,12 @@
 from threading import get_ident
 
 import torch
+from torch._C import _get_dispatch_mode  # pyright: ignore[reportAttributeAccessIssue]
 from torch._C._functorch import peek_interpreter_stack
 from torch.compiler import is_dynamo_compiling
+
+PROXY = torch._C._TorchDispatchModeKey.PROXY  # pyright: ignore[reportAttributeAccessIssue]
+"""What is there while `make_fx` traces, for `torch.func.linearize` too."""
 
 
 class Caller:
@@ -24,7 +28,7 @@ class Caller:
         self._thread = get_ident()
 
     def is_other(self) -> bool:
-        """Whether dynamo, another thread or a transformation of `torch.func` calls.
+        """Whether dynamo, another thread, or a transformation or tracer of `torch.func` calls.
 
         A device has a thread of its own for backward passes, in which a checkpoint calls again.
         """
@@ -33,7 +37,7 @@ class Caller:
             return True
         if get_ident() != self._thread and torch._C._current_graph_task_id() < 0:
             return True
-        return bool(peek_interpreter_stack())
+        return bool(peek_interpreter_stack()) or _get_dispatch_mode(PROXY) is not None
 
     def is_foreign(self) -> bool:
         """Whether that is so, or a call is traced or exported."""

@@ -1,5 +1,6 @@
 """What `watch` and `preflight` refuse, each in a line that names the argument."""
 
+import operator
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,11 +35,12 @@ def every(given: Any) -> int:
         TypeError: it is no integer.
         ValueError: it is below 1.
     """
-    if isinstance(given, bool) or not isinstance(given, int):
+    found = _integer(given)
+    if found is None:
         raise TypeError(f"every: {said(given)}, give a number of steps such as 10")
-    if given < 1:
-        raise ValueError(f"every: {given} is out of range, give 1 or more steps")
-    return given
+    if found < 1:
+        raise ValueError(f"every: {found} is out of range, give 1 or more steps")
+    return found
 
 
 def classes(given: Any) -> int | None:
@@ -50,11 +52,20 @@ def classes(given: Any) -> int | None:
     """
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int):
+    found = _integer(given)
+    if found is None:
         raise TypeError(f"classes: {said(given)}, give a number such as 10, or leave it out")
-    if given < 2:
-        raise ValueError(f"classes: {given} is out of range, give 2 or more, or leave it out")
-    return given
+    if found < 2:
+        raise ValueError(f"classes: {found} is out of range, give 2 or more, or leave it out")
+    return found
+
+
+def _integer(given: Any) -> int | None:
+    """Python's, of one of numpy's too; none of anything else."""
+    try:
+        return None if isinstance(given, bool | np.bool_ | Tensor) else operator.index(given)
+    except TypeError:
+        return None
 
 
 def optimizers(given: Any, model: nn.Module) -> tuple[Optimizer, ...]:
@@ -117,6 +128,8 @@ def folder(given: Any) -> Path:
         path = Path(given)
     except TypeError:
         raise TypeError(f"folder: {said(given)}, give the path of a folder") from None
+    if not str(given) or "\0" in str(given):
+        raise ValueError(f"folder: {str(given)!r} is no path, give the path of a folder")
     for part in (path, *path.parents):
         if part.exists():
             if not part.is_dir():

@@ -1,6 +1,6 @@
 """A batch, as a loader gives it, through a model and its loss."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -27,6 +27,9 @@ def fed(model: nn.Module, batch: Any, loss_fn: LossFn) -> Tensor:
         TypeError: the loss is no tensor.
         ValueError: it is no single number, or needs no gradient; or the batch is empty.
     """
+    for one in tensors_in(batch):
+        if one.dim() and not len(one):
+            raise ValueError(f"batch: a tensor of shape {tuple(one.shape)}, give at least one row")
     given = copied(batch)
     if isinstance(given, Mapping):
         loss = loss_fn(model(**given), given)
@@ -61,6 +64,15 @@ def copied(batch: Any) -> Any:
     if type(batch) is dict:
         return {key: copied(value) for key, value in batch.items()}
     return batch
+
+
+def tensors_in(batch: Any) -> Iterator[Tensor]:
+    """Its tensors; tuples, lists and mappings are looked into."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, (tuple, list, Mapping)):
+        for one in batch.values() if isinstance(batch, Mapping) else batch:
+            yield from tensors_in(one)
 
 
 def finite(batch: Any) -> bool:

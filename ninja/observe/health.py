@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
 from torch.nn.modules.batchnorm import _NormBase
@@ -100,6 +101,10 @@ class Health:
             RuntimeError: the watch is over, or has not begun.
         """
         self._check()
+        if torch.is_inference_mode_enabled():  # what is made here outlives it
+            with torch.inference_mode(mode=False):
+                self.step(loss)
+            return
         story = self._story
         if story.steps == self._due:
             value = checks.loss(loss)
@@ -152,6 +157,8 @@ class Health:
             found.append("module outputs: no module was called as such; parameters are seen")
         elif through := self._modules.through_time():
             found.append(f"inside {some(through)}: what happens through time")
+        if odd := self._modules.odd():
+            found.append(f"{some(odd)}: no dense real numbers")
         if self._hooks.missed:
             found.append(f"activations that are functions: {self._hooks.missed}")
         if self._updates.graded:
@@ -170,13 +177,12 @@ class Health:
 
     def report(self) -> None:
         """Print the layers at the last look, the verdict and the findings."""
-        from rich.console import Console
-
         from ninja import streams
-        from ninja.observe.report import report
 
-        console = Console(highlight=False, width=streams.width())
-        report(console, self.rows(), self.verdict(), self.findings(), self.unseen())
+        with streams.console() as console:
+            from ninja.observe.report import report
+
+            report(console, self.rows(), self.verdict(), self.findings(), self.unseen())
 
     def save(self, folder: str | Path) -> Path:
         """Write the record as that of one of our runs; ``python -m ninja diagnose`` reads it.
@@ -188,7 +194,8 @@ class Health:
             The folder.
 
         Raises:
-            TypeError, ValueError: it is no folder, or holds another run.
+            TypeError, ValueError: it is no folder, or holds a run of `run.py`. The record of
+                another watched training is written over.
             OSError: it cannot be written.
         """
         from ninja.observe.save import free, save

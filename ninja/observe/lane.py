@@ -46,6 +46,7 @@ def fits(gathered: Gathered, look: Look) -> bool:
     kinds = {(p.device.type, p.dtype) for p in params} | {(of.device, of.dtype) for of in calls}
     return (
         bool(calls)
+        and bool(params)
         and kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)})
         and len(gathered.entries) == len(gathered.calls)
         and all(call.place is not None and not call.leaf and call.is_small() for call in calls)
@@ -150,8 +151,10 @@ class Lane:
                 self._give_up()
                 break
 
-    def _came(self, grad: Tensor) -> None:
-        """A hook: a backward pass has begun."""
+    def _came(self, grad: Tensor | None) -> None:
+        """A hook: a backward pass has begun. It is none if that does not need this output."""
+        if grad is None:
+            return
         if is_grad_enabled():  # with a graph of its own, that of a penalty
             self._give_up()
         elif are_many(grad):  # of many at once, and so is what torch keeps

@@ -87,8 +87,13 @@ class Owned:
     def is_real(self) -> bool:
         """Whether it has numbers: real ones, dense ones, here, and not only to come."""
         p = self.tensor
-        plain = type(p) in (nn.Parameter, Tensor) and p.layout == torch.strided
-        return plain and p.is_floating_point() and not p.is_meta and p.numel() > 0
+        plain = is_own(type(p)) and p.layout == torch.strided
+        return plain and p.is_floating_point() and self.is_here()
+
+    def is_here(self) -> bool:
+        """Whether it has numbers at all."""
+        p = self.tensor
+        return not isinstance(p, UninitializedParameter) and not p.is_meta and p.numel() > 0
 
     def is_matrix(self) -> bool:
         """Whether an update ratio says something of it.
@@ -98,6 +103,13 @@ class Owned:
         wide = sum(size > 1 for size in self.tensor.shape)
         row = wide == 1 and self.tensor.dim() > 1 and isinstance(self.place.module, nn.Linear)
         return wide > 1 or row
+
+
+def is_own(kind: type) -> bool:
+    """Whether tensors of a class do what torch's own do: it overrides nothing of them."""
+    plain = (nn.Parameter.__torch_function__, Tensor.__torch_function__)
+    own = Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]
+    return kind.__torch_function__ in plain and kind.__torch_dispatch__ is own
 
 
 @dataclass
@@ -141,6 +153,10 @@ class Modules:
         self.inplace = any(place.inplace for place in places)
         self.lazy = any(isinstance(of.tensor, UninitializedParameter) for of in self.owned)
         self._fast = [place.module for place in places if isinstance(place.module, FAST)]
+
+    def odd(self) -> list[str]:
+        """The parameters that have numbers and cannot be measured: complex ones, sparse ones."""
+        return [".".join(of.name) for of in self.owned if of.is_here() and not of.is_real()]
 
     def through_time(self) -> list[str]:
         """The recurrent modules of torch: each is one function, or one step of it."""

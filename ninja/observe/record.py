@@ -75,7 +75,7 @@ def _numbers(seen: Seen) -> dict[str, Any]:
     norms = seen.of("grad_norm")
     found: dict[str, Any] = {"grad_norm": math.hypot(*norms)} if norms else {}
     if seen.histograms:
-        found["histograms"] = seen.histograms
+        found["histograms"] = [dict(of) for of in seen.histograms]
     return {**found, "layers": seen.numbers()}
 
 

@@ -12,6 +12,7 @@ from ninja.diagnosis import Finding
 from ninja.parts import parts
 from ninja.screen.findings import findings
 from ninja.screen.layers import layers_table
+from ninja.streams import printable
 
 if TYPE_CHECKING:
     from ninja.observe.before import Preflight
@@ -92,7 +93,7 @@ def _profile(found: "Preflight") -> Table:
         ]
         if any(told):
             cells += [_number(root, ".3g"), _number(of.predicted_profile, "+.2f")]
-        table.add_row(of.name, of.activation, *cells)
+        table.add_row(printable(of.name), of.activation, *cells)
     return table
 
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ninja import diagnosis, folders, records, result
@@ -40,7 +41,7 @@ def save(
     findings: Sequence[Finding],
     evidence: Sequence[Evidence],
 ) -> None:
-    """Write lines, tables and result, the result last.
+    """Write lines, tables and result: aside, and when all of it is there in place of another one.
 
     Args:
         folder: is made, if it is not there.
@@ -52,28 +53,35 @@ def save(
     Raises:
         OSError: it cannot be written.
     """
-    unknown = [name for name in diagnosis.unknown(evidence) if name not in UNWATCHED]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / result.RESULT).unlink(missing_ok=True)
-    with records.Record(folder) as record:
-        for row, places in lines:
-            if places and places != record.places.get("layers"):
-                record.place("layers", places)
-            record.append(row)
-    deque(records.finish(folder), maxlen=0)
-    result.write(
-        folder,
-        Result(
-            run_id="watched",
-            status="watched",
-            execution="eager",
-            losses={},
-            diverged=None,
-            data_sha256="",
-            config={},
-            verdict=diagnosis.verdict(findings, unknown),
-            findings=json.loads(json.dumps([asdict(one) for one in findings])),
-            evidence=json.loads(json.dumps([asdict(one) for one in evidence])),
-            **about,
-        ),
+    with TemporaryDirectory(prefix=".saving-", dir=folder) as aside:
+        part = Path(aside)
+        with records.Record(part) as record:
+            for row, places in lines:
+                if places and places != record.places.get("layers"):
+                    record.place("layers", places)
+                record.append(row)
+        deque(records.finish(part), maxlen=0)
+        result.write(part, _result(about, findings, evidence))
+        (folder / result.RESULT).unlink(missing_ok=True)  # which goes with the lines that go next
+        for name in (records.LINES, records.STEPS, records.LAYERS, result.RESULT):
+            (part / name).replace(folder / name)
+
+
+def _result(
+    about: dict[str, Any], findings: Sequence[Finding], evidence: Sequence[Evidence]
+) -> Result:
+    unknown = [name for name in diagnosis.unknown(evidence) if name not in UNWATCHED]
+    return Result(
+        run_id="watched",
+        status="watched",
+        execution="eager",
+        losses={},
+        diverged=None,
+        data_sha256="",
+        config={},
+        verdict=diagnosis.verdict(findings, unknown),
+        findings=json.loads(json.dumps([asdict(one) for one in findings])),
+        evidence=json.loads(json.dumps([asdict(one) for one in evidence])),
+        **about,
     )

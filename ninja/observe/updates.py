@@ -20,7 +20,7 @@ from ninja.observe.outputs import are_there
 from ninja.observe.seen import Seen
 from ninja.observe.sums import Sums, sums
 
-FRAMES = 8
+FRAMES = 16
 """Between an optimizer's hook and the scaler that called it, at most."""
 
 GRAD = attrgetter("tensor.grad")
@@ -137,7 +137,7 @@ class Updates:
     def __init__(self, modules: Modules, optimizers: Sequence[Optimizer]) -> None:
         self._modules, self._optimizers = modules, optimizers
         self._handles: list[RemovableHandle] = []
-        self._armed = self._scaled = False
+        self._armed = False
         self.listening = False
         self.groups: list[Group] = []
         self.scale = 1.0
@@ -236,12 +236,14 @@ class Updates:
             if group.optimizer is not optimizer or group.stepped:
                 continue
             group.rate = _rate(optimizer)
+            if torch._C._current_graph_task_id() >= 0:  # it is called by the backward itself
+                group.backed = True
             if group.before is None:
                 group.copy()
             if not group.noted:  # no output has told that a backward pass had ended
                 group.note()
-            elif (self._scaled or group.room is None) and (scaler := _scaler()) is not None:
-                self._scaled, self.scale = True, scaler.get_scale()
+            if (scaler := _scaler()) is not None:
+                self.scale = scaler.get_scale()
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if not self._armed:

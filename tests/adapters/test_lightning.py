@@ -163,3 +163,16 @@ def test_steps_that_return_no_loss(
     rows = callback.health.rows()
     assert [row["step"] for row in rows] == steps
     assert all(0.3 < row["loss"] < 1.5 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"every": 0}, "every: 0 is out of range"),
+        ({"classes": "x"}, "classes: 'x' is a str"),
+        ({"folder": "/dev/null/x"}, "folder: '/dev/null' is a file"),
+    ],
+)
+def test_arguments_are_refused_before_the_training(options: dict[str, Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{said}"):
+        HealthCallback(**options)

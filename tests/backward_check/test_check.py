@@ -674,6 +674,15 @@ class Counting(nn.Module):
         ),
         (lambda: check_backward(torch.sin, draw(3), seed=-1), "seed"),
         (lambda: check_backward(torch.sin, draw(3), elements=0), "elements: 0"),
+        (
+            lambda: check_backward(torch.sin, draw(3), elements="3"),  # type: ignore[arg-type]
+            "elements: '3' is a str, give a whole number",
+        ),
+        (
+            lambda: check_backward(torch.sin, draw(3), seed=1.5),  # type: ignore[arg-type]
+            "seed: 1.5 is a float, give a whole number",
+        ),
+        (lambda: check_backward(torch.sin, draw(3), elements=True), "elements: True is a bool"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lazy modules", "ignore:None of the inputs")

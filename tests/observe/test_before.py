@@ -377,6 +377,11 @@ def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
             "model: 0.weight has no shape yet, call the model on a batch once before",
         ),
         ({"model": mlp().requires_grad_(False)}, ValueError, "loss_fn: its loss needs no gradient"),
+        (
+            {"batch": batch(0, 0, 6)},
+            ValueError,
+            "batch: a tensor of shape (0, 6), give at least one row",
+        ),
     ],
 )
 def test_refusals(options: dict[str, Any], kind: type[Exception], said: str) -> None:
@@ -384,3 +389,33 @@ def test_refusals(options: dict[str, Any], kind: type[Exception], said: str) -> 
     with pytest.raises(kind) as caught:
         ninja.preflight(**given)
     assert str(caught.value).startswith(said)
+
+
+def test_it_is_refused_where_nothing_has_a_gradient() -> None:
+    with (
+        torch.inference_mode(),
+        pytest.raises(RuntimeError, match=r"^preflight: .* call it outside"),
+    ):
+        ninja.preflight(mlp(), batch(0, 5, 6), F.cross_entropy)
+
+
+def test_of_a_compiled_model_it_says_why_nothing_is_predicted() -> None:
+    found = ninja.preflight(torch.compile(mlp(), backend="eager"), batch(0, 5, 6), F.cross_entropy)
+    assert found.theory == "the model is compiled, and its layers are not seen"
+
+
+@pytest.mark.parametrize("name", ["[/x]", "[red]x[/red]", "\x1b[31mx"])
+def test_names_are_text(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleDict({name: nn.Linear(6, 8), "y": nn.Linear(8, 8)})
+            self.act, self.last = nn.Tanh(), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers.values():
+                x = torch.tanh(layer(x))
+            return self.last(x)
+
+    ninja.preflight(Named(), batch(0, 5, 6), F.cross_entropy).report()
+    assert f"layers.{name}".replace("\x1b", "\\x1b") in capsys.readouterr().out

@@ -59,6 +59,12 @@ def test_arguments(options: dict[str, Any], kind: type[Exception], said: str) ->
     assert "\n" not in str(caught.value)
 
 
+def test_an_integer_may_be_numpys() -> None:
+    health = ninja.watch(mlp(), every=np.int64(5), classes=np.int32(3))  # type: ignore[arg-type]
+    assert (health.every, health.classes) == (5, 3)
+    assert type(health.every) is int
+
+
 def test_an_optimizer_may_be_wrapped_or_one_of_several() -> None:
     model = mlp()
     first, second = SGD(model[0].parameters(), lr=0.1), SGD(model[2].parameters(), lr=0.1)

@@ -2,7 +2,10 @@
 
 import gc
 import math
+import os
 import random
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -22,7 +25,7 @@ from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
 import ninja
-from ninja.observe.health import following
+from ninja.observe.health import Health, following
 from tests.observe.trainings import (
     MADE,
     Kind,
@@ -460,6 +463,201 @@ def test_the_classes_of_a_cross_entropy_are_found_out() -> None:
     with seen("frozen_encoder", classes=7) as (training, told):
         trained(training, 1, told)
     assert told.classes == 7
+
+
+@pytest.mark.parametrize(
+    ("loss", "classes"),
+    [
+        (lambda out, y: nn.functional.cross_entropy(out[0], y[0]), 3),  # without a batch
+        (lambda out, y: nn.functional.cross_entropy(out, y, reduction="sum"), None),
+        (lambda out, y: nn.functional.cross_entropy(out, y, reduction="none").sum(), None),
+    ],
+)
+def test_only_a_mean_is_held_against_the_logarithm_of_the_classes(
+    loss: Callable[[Tensor, Tensor], Tensor], classes: int | None
+) -> None:
+    assert looped(mlp(), loss=loss).classes == classes
+
+
+class Subclass(nn.Parameter):
+    """Of somebody's own, which overrides nothing."""
+
+
+def looped(
+    model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy
+) -> Health:
+    """A plain loop of twelve steps, watched."""
+    optimizer = SGD(model.parameters(), lr=0.01)
+    with ninja.watch(model, optimizer, every=1) as health:
+        for number in range(12):
+            x, y = batch(number, 5, 6)
+            optimizer.zero_grad()
+            value = loss(model(x), y)
+            value.backward()
+            optimizer.step()
+            health.step(value)
+    return health
+
+
+def test_a_parameter_of_ones_own_class_is_seen() -> None:
+    model = mlp()
+    model[0].weight = Subclass(model[0].weight.data)
+    health = looped(model)
+    assert health.unseen() == []
+    expected = math.hypot(*(p.grad.norm().item() for p in model.parameters() if p.grad is not None))
+    assert health.rows()[-1]["grad_norm"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_parameter_that_cannot_be_measured_is_named(alone: bool) -> None:
+    class Complex(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.turn = nn.Parameter(torch.ones(6, dtype=torch.complex64))
+            self.layer = nn.Identity() if alone else nn.Linear(6, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.layer(x) * self.turn).abs()
+
+    health = looped(Complex(), loss=lambda out, _: out.mean())
+    assert "model.turn: no dense real numbers" in health.unseen()
+    assert len(health.rows()) == 12
+
+
+class Passes(torch.autograd.Function):
+    """Its backward has nothing for what it is given."""
+
+    @staticmethod
+    def forward(_: object, y: Tensor) -> Tensor:
+        return y.clone()
+
+    @staticmethod
+    def backward(*_: object) -> None:  # type: ignore[override]
+        return None
+
+
+def test_an_output_that_a_backward_has_nothing_for() -> None:
+    def loss(out: Tensor, y: Tensor) -> Tensor:
+        return Passes.apply(out).sum() + 0 * y.sum()  # type: ignore[no-any-return]
+
+    with pytest.raises(ValueError, match="no gradient"):
+        looped(mlp(), loss=loss)
+    model = mlp()
+
+    def both(out: Tensor, y: Tensor) -> Tensor:
+        other = Passes.apply(model(torch.zeros(5, 6))).sum()
+        return nn.functional.cross_entropy(out, y) + other
+
+    assert len(looped(model, loss=both).rows()) == 12
+
+
+def test_steps_in_inference_mode() -> None:
+    with seen("plain") as (training, health):
+        for number in range(STEPS):
+            loss = training.step(number)
+            with torch.inference_mode(mode=number % 2 == 0):
+                health.step(loss)
+    with seen("plain") as (training, other):
+        trained(training, STEPS, other)
+    assert [list(row["layers"]) for row in health.rows()] == [
+        list(row["layers"]) for row in other.rows()
+    ]
+
+
+def test_a_scaler_that_comes_late() -> None:
+    def scaled(late: int) -> list[float]:
+        torch.manual_seed(1)
+        model = mlp()
+        optimizer = SGD(model.parameters(), lr=0.01)
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        with ninja.watch(model, optimizer, every=1) as health:
+            for number in range(20):
+                x, y = batch(number, 5, 6)
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                if number < late:
+                    loss.backward()
+                    optimizer.step()
+                else:
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+                health.step(loss)
+        return [row["grad_norm"] for row in health.rows()]
+
+    assert scaled(late=12) == pytest.approx(scaled(late=99), rel=1e-4)
+
+
+def test_an_optimizer_that_the_backward_calls_is_not_early() -> None:
+    model = mlp()
+    optimizers = {p: SGD([p], lr=0.01) for p in model.parameters()}
+    for p in optimizers:
+        p.register_post_accumulate_grad_hook(lambda p: optimizers[p].step())  # type: ignore[index]
+    with ninja.watch(model, list(optimizers.values()), every=1) as health:
+        for number in range(12):
+            x, y = batch(number, 5, 6)
+            model.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            health.step(loss)
+    assert health.unseen() == []
+    matrices = sum(p.dim() > 1 for p in model.parameters())
+    for row in health.rows():
+        assert sum("update_ratio" in of for of in row["layers"]) == matrices
+
+
+def test_what_is_handed_out_is_not_the_record() -> None:
+    health = watched("plain", 3, 1)
+    health.rows()[0]["histograms"].clear()
+    assert health.rows()[0]["histograms"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch itself
+def test_what_torch_traces_is_none_of_the_training() -> None:
+    def kind() -> Training:
+        training = made("plain")
+        plain = training.step
+
+        def step(number: int) -> Tensor | float:
+            torch.func.linearize(training.model, batch(99, 5, 6)[0])
+            return plain(number)
+
+        return Training(training.model, training.optimizer, step)
+
+    assert [list(row["layers"]) for row in watched(kind, 12, 1).rows()] == [
+        list(row["layers"]) for row in watched("plain", 12, 1).rows()
+    ]
+
+
+REPORTS = """
+import random, sys
+import torch, ninja
+model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
+assert "rich.style" not in sys.modules
+random.seed(1)
+before = random.getstate()
+with ninja.watch(model) as health:
+    loss = model(torch.ones(2, 4)).sum()
+    loss.backward()
+    health.step(loss)
+    health.report()
+ninja.preflight(model, torch.ones(2, 4), lambda out, _: out.sum()).report()
+assert "rich.style" in sys.modules
+assert random.getstate() == before
+assert sys.stdout.errors == "strict"
+"""
+
+
+def test_a_report_draws_nothing_and_prints_to_any_stream() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REPORTS],
+        env=os.environ | {"PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "verdict: " in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Specification of a watched training on disk."""
 
+import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -105,6 +107,36 @@ def test_but_what_it_has_not_finished_itself(tmp_path: Path) -> None:
     health.save(tmp_path)
     assert len(list(records.rows(tmp_path))) == len(health.rows())
     assert diagnosed(tmp_path).findings == []
+
+
+def test_a_record_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with seen("plain") as (training, health):
+        trained(training, 4, health)
+        health.save(tmp_path)
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        trained(training, 4, health)
+        append = records.Record.append
+
+        def full(self: records.Record, row: dict[str, Any]) -> None:
+            if row.get("step") == 5:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            append(self, row)
+
+        monkeypatch.setattr(records.Record, "append", full)
+        with pytest.raises(OSError, match="No space left"):
+            health.save(tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        monkeypatch.undo()
+        health.save(tmp_path)
+    assert len(list(records.rows(tmp_path))) == 8
+
+
+@pytest.mark.parametrize("folder", ["", "\0"])
+def test_a_folder_without_a_name(folder: str) -> None:
+    with pytest.raises(ValueError, match=r"^folder: .* is no path, give the path of a folder$"):
+        watched("plain").save(folder)
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
