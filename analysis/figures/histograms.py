@@ -163,7 +163,9 @@ def _alt(data: pd.DataFrame) -> str:
         reach = rows.assign(reach=rows[["left", "right"]].abs().max(axis=1))
         reach = reach.groupby("layer")["reach"].max()
         said.append(f"{setting}: from ±{reach.iloc[0]:.2g} to ±{reach.iloc[-1]:.2g}")
-    part = of["part"].iloc[0] if len(of) else "gradients"
+    if not said:
+        return "No gradient was counted."
+    part = of["part"].iloc[0]
     return f"Reach of the {part}, first layer to last: {'; '.join(said)}."
 
 

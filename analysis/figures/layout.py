@@ -176,6 +176,13 @@ def power(value: float) -> str:
     return "10" + str(round(math.log10(value))).translate(SUPERSCRIPTS)
 
 
+def blank(axes: Axes) -> None:
+    """No lines and no ticks; its title and labels stay."""
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
 def log_axis(axes: Axes, which: str = "y", ticks: int = 5) -> None:
     """A logarithmic axis with whole powers of ten."""
     getattr(axes, f"set_{which}scale")("log")

@@ -20,6 +20,9 @@ NAME = "losses"
 POINTS = 60
 """Of a line."""
 
+HIGH = 30.0
+"""Times the largest first loss: above it the others would be flat beside a run that diverges."""
+
 
 def build(records: Records) -> Figure | None:
     """The figure; none where no loss is finite."""
@@ -29,12 +32,13 @@ def build(records: Records) -> Figure | None:
         return None
     over = facets(runs)
     data = thin(band(rows.merge(over.of, on="run"), ["panel", "series", "step"], "loss"))
-    lost = runs.loc[runs["status"] == "diverged", ["run", "diverged_step"]].merge(over.of, on="run")
-    ends = lost.groupby(["panel", "series", "diverged_step"], observed=True).size()
-    ends = ends.rename("diverged").reset_index().rename(columns={"diverged_step": "step"})
-    data = pd.concat([data, ends], ignore_index=True)
+    lost = _lost(records).merge(over.of, on="run")
+    ends = lost.groupby(["panel", "series", "step"], observed=True).size()
+    data = pd.concat([data, ends.rename("diverged").reset_index()], ignore_index=True)
     classes = runs["classes"].dropna().unique()
     chance = math.log(int(classes[0])) if len(classes) == 1 else math.nan
+    top = HIGH * np.nanmax([*rows.groupby("run")["loss"].first(), chance])
+    cut = len(lost) > 0 and 0 < top < data["high"].max()
     return Figure(
         NAME,
         "The loss of the batches",
@@ -47,13 +51,24 @@ def build(records: Records) -> Figure | None:
             f"Crosses: {len(lost)} {'run' if len(lost) == 1 else 'runs'} diverged there."
             if len(lost)
             else "",
+            f"The axes end a little above {HIGH:g} times the largest first loss." if cut else "",
             over.left_out(),
         ),
         _alt(data),
         data,
         command(NAME, records),
-        _Drawing(data, over, chance),
+        _Drawing(data, over, chance, top if cut else math.inf),
     )
+
+
+def _lost(records: Records) -> pd.DataFrame:
+    """Where runs diverged, `run` and `step`: at their first loss that is none, of those watched."""
+    runs, steps = records.runs, records.steps
+    own = runs.loc[runs["status"] == "diverged", ["run", "diverged_step"]]
+    own = own.rename(columns={"diverged_step": "step"})
+    watched = runs.loc[runs["status"] == "watched", "run"]
+    gone = steps.loc[steps["run"].isin(watched) & ~np.isfinite(steps["loss"]), ["run", "step"]]
+    return pd.concat([own, gone.groupby("run", as_index=False)["step"].min()])
 
 
 def thin(data: pd.DataFrame) -> pd.DataFrame:
@@ -70,14 +85,18 @@ def _alt(data: pd.DataFrame) -> str:
     first, last = lines["median"].first(), lines["median"].last()
     best, worst = last.idxmin(), last.idxmax()
     if len(last) == 1:
-        return f"The loss goes from {first.iloc[0]:.3f} to {last.iloc[0]:.3f} nats."
+        return f"The loss goes from {_nats(first.iloc[0])} to {_nats(last.iloc[0])} nats."
     names = [
         " ".join(filter(None, map(str, cast("tuple[object, ...]", of)))) for of in (best, worst)
     ]
     return (
-        f"Of {len(last)} settings the lowest last loss is {last.min():.3f} nats, with {names[0]}, "
-        f"and the highest {last.max():.3f}, with {names[1]}."
+        f"Of {len(last)} settings the lowest last loss is {_nats(last.min())} nats, with "
+        f"{names[0]}, and the highest {_nats(last.max())}, with {names[1]}."
     )
+
+
+def _nats(loss: float) -> str:
+    return f"{loss:.3f}" if loss < 1e4 else f"{loss:.2g}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,7 @@ class _Drawing(Drawing):
     data: pd.DataFrame
     over: Facets
     chance: float
+    top: float
 
     def draw(self, theme: Theme) -> matplotlib.figure.Figure:
         series = self.over.series
@@ -97,7 +117,7 @@ class _Drawing(Drawing):
             count, columns, height=1.5 if count > 1 else 2.2, room=room, legend=names
         )
         values = self.data[["median", "low", "high"]].to_numpy(dtype=float)
-        shown = np.append(values, self.chance)
+        shown = np.minimum(np.append(values, self.chance), self.top)
         low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
         for axes, panel in zip(made.flat, self.over.panels, strict=True):
             layout.step_axis(axes, float(self.data["step"].max()))

@@ -112,9 +112,11 @@ class _Drawing(Drawing):
             before = None
             for axes, setting in zip(row, self.settings, strict=True):
                 of = here[here["setting"] == setting]
+                if row is made.axes[0]:
+                    layout.title(axes, setting)
                 if of.empty:
                     axes.text(0.5, 0.5, "not seen", ha="center", transform=axes.transAxes)
-                    axes.set_axis_off()
+                    layout.blank(axes)
                     continue
                 cells = of.pivot(index="layer", columns="step", values="value")
                 steps, layers = list(map(int, cells.columns)), list(map(int, cells.index))
@@ -131,8 +133,6 @@ class _Drawing(Drawing):
                 layout.whole_axis(axes.yaxis, max(layers))
                 axes.tick_params(labelleft=max(layers) != before)  # as the axis to the left of it
                 before = max(layers)
-                if row is made.axes[0]:
-                    layout.title(axes, setting)
             row[0].set_ylabel(f"{WORDS[share]}\nhidden layer")
             bar = colours.bar(made, shades, "share", row[0], [0, 0.25, 0.5, 0.75, 1])
             bar.axhline(SHARES[share].high, color=theme.ink, lw=1.2)

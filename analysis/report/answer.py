@@ -251,7 +251,10 @@ def headline(found: Answer) -> str:
         state = "".join(f" ({name})" for name, _ in found.states if name != kind)
         return f"the run is {'healthy' if found.healthy else f'not healthy: {kind}'}{state}"
     verb = "is" if found.healthy == 1 else "are"
-    return f"{found.healthy:,} of {looked:,} runs {verb} healthy{states}{unknown}"
+    runs = "runs"
+    if dict(found.states).get("watched") == found.runs:
+        states, runs = "", "watched trainings"
+    return f"{found.healthy:,} of {looked:,} {runs} {verb} healthy{states}{unknown}"
 
 
 def proof(found: Answer) -> str:

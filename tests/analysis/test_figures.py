@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from unittest.mock import patch
@@ -273,6 +274,33 @@ def test_whatever_was_run_is_drawn(tmp_path: Path, name: str) -> None:
         assert all((figure.title, figure.caption, figure.alt))
         assert not re.search(r"\bnan\b", figure.caption + figure.alt)
         assert overlaps(figure) == []
+
+
+def test_a_watched_training_that_diverged_leaves_the_others_their_axes(tmp_path: Path) -> None:
+    found = _kinds(tmp_path, "watched")
+    steps = found.steps.copy()
+    lost = (steps["run"] == "s/a") & (steps["step"] > 0)
+    steps.loc[lost, "loss"] = np.where(steps.loc[lost, "step"] < 30, 1e18, np.nan)
+    figure = built(replace(found, steps=steps), "losses")
+    crosses = figure.data[figure.data["diverged"].notna()]
+    assert list(crosses["step"]) == [30]
+    assert "Crosses: 1 run diverged there." in figure.caption
+    assert "The axes end a little above 30 times the largest first loss." in figure.caption
+    with styled(LIGHT):
+        assert {axes.get_ylim() for axes in figure.draw(LIGHT).axes} == {(1.0, 100.0)}
+    assert "30 times" not in built(found, "losses").caption
+
+
+def test_a_run_without_gates_keeps_its_name_above_its_dead_units(tmp_path: Path) -> None:
+    found = _kinds(tmp_path, "watched")
+    layers = found.layers.copy()
+    layers.loc[layers["run"] == "s/a", "saturated"] = np.nan
+    figure = built(replace(found, layers=layers), "units")
+    said = [text for text, _ in drawn(figure)]
+    assert "not seen" in said
+    assert {"s/a", "s/b"} <= set(said)
+    assert {"saturated elements\nhidden layer", "dead units\nhidden layer"} <= set(said)
+    assert overlaps(figure) == []
 
 
 def test_nothing_readable_gives_no_figure(tmp_path: Path) -> None:

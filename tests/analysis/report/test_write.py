@@ -248,7 +248,7 @@ def test_of_watched_trainings_no_setting_is_spoken_of(
         watched(tmp_path / "outputs" / "study" / name, growth)
     assert main(["report"]) == 0
     text = parsed(tmp_path / "reports").text
-    assert "1 of 2 runs is healthy" in " ".join(text.split())
+    assert "1 of 2 watched trainings is healthy" in " ".join(text.split())
     assert "Whether a run is healthy" not in text
     assert "setting sets them apart" not in text
 
