@@ -39,7 +39,7 @@ def flow(history: History) -> list[Finding]:
             f"{_times(value)}, {where or f'most of all in {layer}'}"
         )
         if not when.to_the_end:
-            reason += f"; at the end {_end(seen, falls)}"
+            reason += f"; {_end(seen, falls)} at the end"
         severity = "sick" if when.lasting else "warning"
         found.append(Finding(kind, severity, layer, step, (item,), reason, ""))
     return found
@@ -59,7 +59,7 @@ def _steepest(deltas: Numbers, falls: bool) -> tuple[int | None, str]:
         most, total = int(np.nanargmax(steps)), float(np.nansum(steps))
     if not steps[most] < total / 2:
         return most + 1, ""
-    return None, f"about {10 ** (total / len(steps)):.2g} times a layer"
+    return None, f"{10 ** (total / len(steps)):.2g} a layer"
 
 
 def _end(seen: Numbers, falls: bool) -> str:

@@ -233,7 +233,7 @@ def test_the_fix_is_a_line_that_mends_it(
     if (activation, kind) == (nn.ReLU, "exploding"):  # seen on the way forward first
         assert isinstance(model.get_submodule(finding.layer), nn.Linear)
     else:  # all are alike
-        assert (finding.layer, "times a layer" in finding.reason) == ("", True)
+        assert (finding.layer, " a layer" in finding.reason) == ("", True)
     exec(finding.fix, {"torch": torch, "model": model})
     assert ninja.preflight(model, (X, Y), F.cross_entropy).verdict == "healthy"
 
