@@ -11,11 +11,12 @@ JOBS ?= 2
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Nothing is compiled ahead: that takes as long as all else, and most of it is never imported.
+# Nothing is compiled ahead, unless Python is told to write no bytecode itself: that takes as long as
+# all else, and most of it is never imported.
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gradient-ninja needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 setup: $(SETUP) ## Make .venv with the pinned dependencies, once

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from ninja.cli import main
 from ninja.tracking import identity
 from ninja.tracking.send import send
-from tests.tracking.made import SHORT, STEPS, config, record, result, row
+from tests.tracking.made import SHORT, STEPS, TIMEOUT, config, record, result, row
 from tests.tracking.test_mirror import mirrored, shown, state, steps
 from tests.wandb_server import Faults, WandbServer
 
@@ -58,6 +59,14 @@ def test_every_kind_of_run_is_told_apart(
         assert steps(server, done) == [*STEPS, 21]
 
 
+def patient(folder: Path) -> None:
+    """Wait as long as for a server that answers, however busy the machine is."""
+    found = identity.read(folder)
+    assert found is not None
+    wandb = found.config["wandb"] | {"timeout": TIMEOUT}
+    identity.write(folder, replace(found, config=found.config | {"wandb": wandb}))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "faults",
@@ -81,6 +90,8 @@ def test_nothing_is_lost_when_the_server_comes_back(
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         assert len(mirrored(folders, "online", SHORT)) == 1
         server.faults = Faults()
+        for folder in folders:
+            patient(folder)
         report = send(tmp_path / "out")
         assert report.failed is None
         assert len(report.sent) + len(report.complete) == 3
