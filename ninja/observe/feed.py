@@ -76,19 +76,19 @@ def tensors_in(batch: Any) -> Iterator[Tensor]:
 
 
 def finite(batch: Any) -> bool:
-    """Whether its dense tensors of floating point are; what is within is looked into as above.
+    """Whether its dense tensors of floating point are.
 
     A tensor without numbers (meta) counts as finite.
     """
-    if isinstance(batch, Tensor):
-        dense = batch.layout is torch.strided and not batch.is_nested and not batch.is_meta
-        if not dense or not batch.is_floating_point():
-            return True
-        # torch has no isfinite for the narrowest formats
-        return bool((batch.float() if batch.itemsize == 1 else batch).isfinite().all())
-    if isinstance(batch, Mapping):
-        return all(map(finite, batch.values()))
-    return not isinstance(batch, (tuple, list)) or all(map(finite, batch))
+    return all(map(_finite, tensors_in(batch)))
+
+
+def _finite(t: Tensor) -> bool:
+    dense = t.layout is torch.strided and not t.is_nested and not t.is_meta
+    if not dense or not t.is_floating_point():
+        return True
+    # torch has no isfinite for the narrowest formats
+    return bool((t.float() if t.itemsize == 1 else t).isfinite().all())
 
 
 @torch.enable_grad()
